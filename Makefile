@@ -1,0 +1,29 @@
+# The two commands of the portal: make run, make test. Both prepare what they need and may be repeated.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := run
+.PHONY: run test lint bench e2e ready
+
+PYTHON := .venv/bin/python
+
+run: ready
+	@DEBUG="$${DEBUG:-1}" PORTAL_DEMO="$${PORTAL_DEMO:-1}" \
+	PORTAL_ALLOW_PRIVATE_DESTINATIONS="$${PORTAL_ALLOW_PRIVATE_DESTINATIONS:-1}" \
+	exec $(PYTHON) manage.py run_portal --under-make
+
+test: ready
+	@exec $(PYTHON) -m pytest
+
+e2e: ready
+	@exec $(PYTHON) -m pytest -m browser
+
+lint: ready
+	@$(PYTHON) -m ruff check .
+
+bench: ready
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input -r requirements-bench.txt
+	@exec $(PYTHON) -m tests.bench $(ARGS)
+
+# Makes .venv, and installs requirements.txt when it has changed since the last time.
+ready:
+	@sh offline_portal/embedded/ready.sh
