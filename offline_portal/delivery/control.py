@@ -1,0 +1,197 @@
+"""What a person may do with a Send on its way: pause, resume, cancel, retry, and settle an unknown row.
+
+Every act is a conditional update: twenty clicks at once do it once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+import connectors
+from offline_portal import bulk
+from offline_portal.audit import chain
+from offline_portal.delivery import batches, counting
+from offline_portal.delivery.states import Conflict, fresh, locked, log
+from offline_portal.models import Batch, Delivery, Destination, Send, SentKey
+from offline_portal.wake import wake
+
+S = Send.Status
+CHUNK = 5_000
+
+
+def pause(send: Send, actor: User) -> Send:
+    """Begin no more requests of this Send; those on the wire are awaited. Raises Conflict."""
+    reason = f"Paused by {actor.get_username()}."
+    with transaction.atomic():
+        changed = Send.objects.filter(pk=send.pk, status__in=(S.QUEUED, S.SENDING)).update(
+            status=S.PAUSED, reason=reason, held=False
+        )
+        if changed:
+            log(actor, "send.paused", send)
+        elif not Send.objects.filter(pk=send.pk, status=S.PAUSED).update(held=False):
+            raise Conflict("not_running", "Only a send that is queued or sending can be paused.")
+    return fresh(send)
+
+
+def resume(send: Send, actor: User) -> Send:
+    """Let a paused Send go on. Raises Conflict (`destination_paused` while its destination is)."""
+    with transaction.atomic():
+        send = locked(send)
+        if send.status in (S.QUEUED, S.SENDING):
+            return send
+        if send.status != S.PAUSED:
+            raise Conflict("not_paused", "Only a paused send can be resumed.")
+        destination: Destination = send.destination  # type: ignore[assignment]
+        if destination.paused:
+            raise Conflict(
+                "destination_paused",
+                f"“{destination.name}” is paused: {destination.reason} An admin has to open it first.",
+            )
+        _go_on(Send.objects.filter(pk=send.pk))
+        log(actor, "send.resumed", send)
+    return fresh(send)
+
+
+def destination_opened(destination: Destination) -> None:
+    """Inside the transaction that opened it: the sends that stood still because of it go on."""
+    Destination.objects.filter(pk=destination.pk).update(waits_until=None, failures=0)
+    _go_on(Send.objects.filter(destination=destination, status=S.PAUSED, held=True))
+
+
+def _go_on(sends: object) -> None:
+    sends.update(status=S.QUEUED, reason="", held=False, refusals_in_a_row=0, refusal_words="")  # type: ignore[attr-defined]
+    wake("delivery", "shift")
+
+
+def cancel(send: Send, actor: User) -> Send:
+    """Send nothing more: waiting rows become `cancelled`, those on the wire are awaited. Raises Conflict."""
+    with transaction.atomic():
+        send = locked(send)
+        if send.status == S.CANCELLED:
+            return send
+        if send.status in (S.FINISHED, S.FAILED):
+            raise Conflict("already_over", "This send is over already; there is nothing left to cancel.")
+        Send.objects.filter(pk=send.pk).update(
+            status=S.CANCELLED, finished_at=timezone.now(), fence=F("fence") + 1, lease_until=None, held=False,
+            reason=f"Cancelled by {actor.get_username()}.",
+        )
+        if send.status == S.QUEUEING:
+            # Half of its rows have a Batch, half have none: count all as queued, so that all become cancelled.
+            Delivery.objects.filter(send=send, generation=send.generation, verdict="ready").update(status="queued")
+            Send.objects.filter(pk=send.pk).update(queued=F("ready"))
+        log(actor, "send.cancelled", send, {"accepted": send.accepted, "sending": send.sending})
+        wake("intake", f"cancel:{send.pk}")
+        _cancel_chunk(send)
+    return fresh(send)
+
+
+def run_cancel(send_id: int) -> None:
+    """Worker: turn what still waits in a cancelled Send into `cancelled`, in chunks."""
+    send = Send.objects.get(pk=send_id)
+    while send.status == S.CANCELLED:
+        with transaction.atomic():
+            if not _cancel_chunk(send):
+                return
+
+
+def _cancel_chunk(send: Send) -> int:
+    waiting = Delivery.objects.filter(send=send, generation=send.generation, verdict="ready", status="queued")
+    ids = list(waiting.order_by("line").values_list("pk", flat=True)[:CHUNK])
+    if not ids:
+        return 0
+    cancelled = bulk.set_by_ids(Delivery, {"status": "cancelled"}, ids, "status = 'queued'")
+    SentKey.objects.filter(delivery__in=ids).delete()
+    counting.move(send.pk, {"queued": -cancelled, "cancelled": cancelled})
+    return cancelled
+
+
+def retry(send: Send, statuses: Sequence[str], reason: str, actor: User) -> Send:
+    """Queue the rows in these statuses (`rejected`, `failed`) again, with the same wire keys. Raises Conflict.
+
+    Rows whose conversion another Send has sent meanwhile stay as they are.
+    """
+    wanted = [status for status in ("rejected", "failed") if status in statuses]
+    if not wanted or len(wanted) != len(set(statuses)):
+        raise Conflict("statuses", "Only rejected and failed rows can be retried.")
+    with transaction.atomic():
+        send = locked(send)
+        if send.status not in (S.PAUSED, S.FINISHED):
+            raise Conflict("not_over", "Rows can be retried once the send is finished or paused.")
+        rows = Delivery.objects.filter(send=send, generation=send.generation, status__in=wanted)
+        queued = _queue_again(send, rows.order_by("line").values_list("pk", "status", "duplicate_key"))
+        if not queued:
+            raise Conflict("nothing_to_retry", "There is no row that could be retried.")
+        log(actor, "send.retried", send, {"statuses": wanted, "rows": queued, "reason": reason})
+    return fresh(send)
+
+
+def resolve(delivery: Delivery, as_: str, reason: str, actor: User) -> Delivery:
+    """A person's decision about an `unknown` row: `resend`, `accepted` (evidence `stated`) or `abandoned`.
+
+    A row that was sent again and is unknown again may be decided anew; one that was abandoned stays so.
+    Raises Conflict, also when no reason is given.
+    """
+    if as_ not in ("resend", "accepted", "abandoned"):
+        raise Conflict("as", "An unknown row can be resolved as resend, accepted or abandoned.")
+    if not reason.strip():
+        raise Conflict("reason", "Say why: the reason is kept with the decision.")
+    with transaction.atomic():
+        delivery = Delivery.objects.select_for_update(of=("self",)).get(pk=delivery.pk)
+        send = locked(delivery.send)
+        if delivery.status != "unknown" or delivery.resolved == "abandoned":
+            raise Conflict("not_unknown", "Only a row that is still unknown can be resolved.")
+        if as_ == "resend" and send.status == S.CANCELLED and send.queued:
+            raise Conflict("still_cancelling", "The rest of this send is still being cancelled. Try again in a moment.")
+        if as_ == "resend":
+            Delivery.objects.filter(pk=delivery.pk).update(resolved=as_)
+            _queue_again(send, [(delivery.pk, delivery.status, delivery.duplicate_key)])
+        elif as_ == "accepted":
+            Delivery.objects.filter(pk=delivery.pk).update(status="accepted", evidence="stated", resolved=as_)
+            counting.move(send.pk, {"unknown": -1, "accepted": 1})
+        else:
+            Delivery.objects.filter(pk=delivery.pk).update(resolved=as_)
+        detail = {"as": as_, "reason": reason.strip()[:500], "send": send.pk, "line": delivery.line}
+        chain.add(actor.get_username(), "delivery.resolved", f"delivery:{delivery.pk}", detail)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def _queue_again(send: Send, rows: object) -> int:
+    """Put rows (id, status, duplicate key) into new Batches; returns how many. Their keys are claimed anew."""
+    change: Counter[str] = Counter()
+    size = connectors.get(send.destination.connector).rows_a_batch  # type: ignore[union-attr]
+    listed = list(rows)  # type: ignore[call-overload]
+    last = Batch.objects.filter(send=send).order_by("-number").values_list("number", flat=True).first() or 0
+    for start in range(0, len(listed), size):
+        chunk = _with_keys(send, listed[start : start + size])
+        if not chunk:
+            continue
+        last += 1
+        batch = batches.make(send, last, rows=len(chunk))
+        values = {"status": "queued", "batch_id": batch.pk, "part": 0, "tries": 0, "code": "", "message": ""}
+        bulk.set_by_ids(Delivery, values, [pk for pk, _status in chunk])
+        for _pk, status in chunk:
+            change.update({status: -1, "queued": 1})
+    counting.move(send.pk, change)
+    if change and send.status != S.PAUSED:
+        Send.objects.filter(pk=send.pk).update(status=S.QUEUED, finished_at=None)
+        wake("delivery", "shift")
+    return change["queued"]
+
+
+def _with_keys(send: Send, rows: list[tuple[int, str, bytes]]) -> list[tuple[int, str]]:
+    """Those of the rows that hold, or can claim, their duplicate key (all of them when duplicates are sent)."""
+    keys = sorted((bytes(key), pk) for pk, _status, key in rows)
+    fields = ("destination_id", "key", "delivery_id", "forced")
+    bulk.insert_ignoring(SentKey, fields, ((send.destination_id, key, pk, False) for key, pk in keys))
+    held = set(SentKey.objects.filter(delivery__in=[row[0] for row in rows]).values_list("delivery_id", flat=True))
+    if send.duplicates == "send":
+        bulk.insert(SentKey, fields, ((send.destination_id, key, pk, True) for key, pk in keys if pk not in held))
+        held = {row[0] for row in rows}
+    return [(pk, status) for pk, status, _key in rows if pk in held]

@@ -1,0 +1,190 @@
+"""A Batch in one worker's hands: claimed, read, and given back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+import connectors
+from connectors.base import ALONE, Connector, Payload, Request
+from connectors.by_file import FileConnector, Frame
+from offline_portal import claims, secrets
+from offline_portal.delivery.pausing import back_off, pause_destination
+from offline_portal.models import Batch, Delivery, Destination, Outcome, Send
+
+_ALIVE = (Send.Status.QUEUED, Send.Status.SENDING)
+
+
+@dataclass(frozen=True)
+class QueuedRow:
+    """A Delivery of the Batch that is to be sent."""
+
+    id: int
+    payload: Payload
+    part: int
+    tries: int
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Everything that sending one claimed Batch needs. `fence` proves the claim."""
+
+    batch: int
+    fence: int
+    send: int
+    destination: int
+    tries: int
+    failures: int
+    """How often in a row the destination gave nobody a usable answer."""
+    connector: Connector
+    settings: dict[str, Any]
+    secrets: dict[str, str] = field(repr=False)
+    frame: Frame = field(default_factory=Frame)
+    """Of the file that the Batch is, where the vendor takes files."""
+
+    def build(self, rows: Sequence[QueuedRow]) -> Request:
+        """The request, or the file, that carries these rows."""
+        payloads = [row.payload for row in rows]
+        if isinstance(self.connector, FileConnector):
+            return self.connector.build_file(payloads, self.settings, self.secrets, self.frame)
+        return self.connector.build(payloads, self.settings, self.secrets)
+
+    @staticmethod
+    def payload(text: str, wire_key: str | None) -> Payload:
+        """A stored payload as the connector takes it."""
+        return Payload(json.loads(text), wire_key)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second to this destination, over all workers."""
+        return float(self.settings.get("rate") or self.connector.default_rate)
+
+    @property
+    def lanes(self) -> int:
+        """How many requests may be on the wire at once: about one second of pace, within reason.
+
+        A destination that has been failing is probed with one.
+        """
+        return 1 if self.failures else int(min(self.connector.in_flight, max(2, round(self.rate))))
+
+
+def claim_due(busy: set[int]) -> list[Hold]:
+    """Claim one due Batch of each destination that is not in `busy`, the least recently served Send first."""
+    holds: list[Hold] = []
+    taken = set(busy)
+    now = timezone.now()
+    sends = Send.objects.filter(
+        Q(destination__waits_until=None) | Q(destination__waits_until__lte=now),
+        status__in=_ALIVE, destination__paused=False,
+    ).order_by("served", "pk").values_list("pk", "destination_id")
+    for send_id, destination_id in sends:
+        if destination_id not in taken and (hold := _claim_one(send_id)):
+            taken.add(destination_id)
+            holds.append(hold)
+    return holds
+
+
+def next_due() -> datetime | None:
+    """When the next Batch of a living Send falls due, or a destination's wait ends; None when there is none."""
+    waiting = Batch.objects.filter(done=False, send__status__in=_ALIVE, send__destination__paused=False)
+    found = waiting.order_by("due_at").values_list("due_at", "send__destination__waits_until", "lease_until").first()
+    return max(moment for moment in found if moment) if found else None
+
+
+def _claim_one(send_id: int) -> Hold | None:
+    due = Batch.objects.filter(claims.free(), send=send_id, done=False, due_at__lte=timezone.now())
+    for batch_id in due.order_by("number").values_list("pk", flat=True)[:5]:
+        fence = claims.take(Batch, batch_id, done=False)
+        if fence is None:
+            continue
+        try:
+            hold = load(batch_id, fence)
+        except secrets.Unreadable as error:
+            with transaction.atomic():
+                claims.give_back(Batch, batch_id, fence)
+                pause_destination(Batch.objects.values_list("destination_id", flat=True).get(pk=batch_id), str(error))
+            return None
+        _mark_served(send_id)
+        return hold
+    return None
+
+
+def _mark_served(send_id: int) -> None:
+    with transaction.atomic():
+        turn = (Send.objects.filter(status__in=_ALIVE).aggregate(last=Max("served"))["last"] or 0) + 1
+        Send.objects.filter(pk=send_id).update(served=turn)
+        Send.objects.filter(pk=send_id, status=Send.Status.QUEUED).update(status=Send.Status.SENDING)
+
+
+def load(batch_id: int, fence: int) -> Hold:
+    """Everything that sending this claimed Batch needs."""
+    batch = Batch.objects.select_related("send__settings_version", "destination__current").get(pk=batch_id)
+    connector = connectors.get(batch.destination.connector)
+    pinned = batch.send.settings_version.values if batch.send.settings_version else {}
+    current = batch.destination.settings
+    # Where and how fast follows the destination as it is now, or a mended address would never reach a paused Send.
+    connection = {key: current[key] for key in connector.connection_settings if key in current}
+    return Hold(
+        batch_id, fence, batch.send_id, batch.destination_id, batch.tries, batch.destination.failures, connector,
+        pinned | connection, secrets.unseal(batch.destination), Frame(batch.name, tuple(batch.send.mapping)),
+    )
+
+
+def with_doubt(hold: Hold) -> Hold:
+    """The same, its file marked where an earlier try of it may have arrived: then the door looks before it repeats."""
+    if not isinstance(hold.connector, FileConnector):
+        return hold
+    one = Delivery.objects.filter(batch=hold.batch, status=Delivery.Status.QUEUED).values_list("pk", flat=True).first()
+    doubts = Outcome.objects.filter(delivery=one, attempt__batch=hold.batch, code__in=("no_answer", "not_understood"))
+    return replace(hold, frame=hold.frame._replace(in_doubt=doubts.exists()))
+
+
+def queued_rows(hold: Hold) -> list[QueuedRow]:
+    """The rows of the Batch that wait, in order of line."""
+    waiting = Delivery.objects.filter(batch=hold.batch, status=Delivery.Status.QUEUED).order_by("part", "line")
+    return [
+        QueuedRow(pk, hold.payload(text, wire_key), part, tries)
+        for pk, text, wire_key, part, tries in waiting.values_list("pk", "payload", "wire_key", "part", "tries")
+    ]
+
+
+def requests_of(hold: Hold, rows: Sequence[QueuedRow]) -> Iterator[list[QueuedRow]]:
+    """Rows that share a request: of one part and one group, at most as many as the vendor takes."""
+    connector, most = hold.connector, hold.connector.rows_a_request
+
+    def key(row: QueuedRow) -> tuple[int, str, int]:
+        group = connector.group(row.payload.values, hold.settings)
+        return row.part, repr(group), row.id if group is ALONE else 0
+
+    for _key, together in groupby(sorted(rows, key=key), key=key):
+        parcel = list(together)
+        for start in range(0, len(parcel), most):
+            yield parcel[start : start + most]
+
+
+def give_back(hold: Hold, again: bool, settled: bool, pause: float = 0.0) -> None:
+    """End the claim; what is left of the Batch is due after `pause` seconds.
+
+    `again`: requests went unanswered, so the pause grows with each such claim. `settled`: at least one row came to
+    its end. When nothing did, the whole destination waits: a vendor that is down is not asked once a Batch.
+    """
+    left = Delivery.objects.filter(batch=hold.batch, status__in=("queued", "sending")).exists()
+    tries = 0 if settled else hold.tries + again
+    now = timezone.now()
+    due = now + timedelta(seconds=back_off(tries) if again else pause)
+    if not claims.give_back(Batch, hold.batch, hold.fence, done=not left, due_at=due, tries=min(tries, 1_000)):
+        return
+    where = Destination.objects.filter(pk=hold.destination)
+    if settled:
+        where.filter(failures__gt=0).update(failures=0)
+    elif again:
+        failures = min(hold.failures + 1, 1_000)
+        where.update(failures=failures, waits_until=now + timedelta(seconds=back_off(failures)))

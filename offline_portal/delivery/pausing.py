@@ -1,0 +1,35 @@
+"""Waiting after failed tries, and pausing a destination until a person mends it."""
+
+from __future__ import annotations
+
+import random
+
+from django.conf import settings
+
+from offline_portal.audit import chain
+from offline_portal.models import Destination, Send
+
+
+def back_off(tries: int) -> float:
+    """Seconds to wait after `tries` failed tries: doubling, with jitter, up to a ceiling."""
+    longest = min(settings.PORTAL_RETRY_CEILING, settings.PORTAL_RETRY_BASE * 2 ** min(max(tries - 1, 0), 30))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def pause_destination(destination: int, reason: str, actor: str = "portal") -> bool:
+    """Pause it and its sends, with the reason; one audit entry, however many answers say the same.
+
+    Inside a transaction. Returns whether it was open before.
+    """
+    if not Destination.objects.filter(pk=destination, paused=False).update(paused=True, reason=reason):
+        return False
+    hold_sends(destination, reason)
+    chain.add(actor, "destination.paused", f"destination:{destination}", {"reason": reason})
+    return True
+
+
+def hold_sends(destination: int, reason: str) -> None:
+    """Pause the sends of a destination that is paused; they go on when it is opened."""
+    Send.objects.filter(destination=destination, status__in=("queued", "sending")).update(
+        status=Send.Status.PAUSED, reason=reason, held=True
+    )

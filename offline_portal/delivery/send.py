@@ -1,0 +1,226 @@
+"""Sending one claimed Batch: lanes that keep the wire busy, and turns that write what must be written first.
+
+A turn is one transaction (see `writing`): it writes the answers that have landed and begins the next requests. While
+it runs, the lanes send what the turn before began, so the wire never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from connectors.base import ConnectorError, NeverSent, NoAnswer, Request
+from offline_portal.claims import ClaimLost
+from offline_portal.delivery import hold as holding
+from offline_portal.delivery.bearer import Bearer, Tokens
+from offline_portal.delivery.doors import Doors, in_doubt
+from offline_portal.delivery.hold import Hold, QueuedRow
+from offline_portal.delivery.pace import Pace, PaceUnavailable
+from offline_portal.delivery.verdict import Judge
+from offline_portal.delivery.writing import Book, Parcel, RowsGone
+
+InDatabase = Callable[..., Awaitable[Any]]
+
+GATHER = 0.01
+"""Seconds that a turn waits for more answers while the lanes have enough to send."""
+STALE_AFTER = 5.0
+"""A request begun longer ago than this does not leave any more: the claim may be lost by now."""
+QUICK_RATE, QUICK_ANSWER = 100.0, 1.0
+"""From so many requests a second on, and with answers within so many seconds, requests are begun ahead."""
+GIVE_UP_AFTER = 3
+"""So many requests in a row without an answer end the claim; the Batch comes back after a pause."""
+NO_PACE_PAUSE = 5.0
+"""Seconds until a Batch is due again when Redis, which keeps the pace, is away."""
+
+
+class Courier:
+    """Carries one Batch to its destination."""
+
+    def __init__(
+        self, hold: Hold, door: Doors, pace: Pace, tokens: Tokens, in_database: InDatabase,
+        stopping: Callable[[], bool], drained: Callable[[], None],
+    ) -> None:
+        self.hold, self.door, self.pace = hold, door, pace
+        self.bearer = Bearer(tokens, hold.connector, hold.settings, hold.secrets)
+        self.in_database, self.stopping, self._drained = in_database, stopping, drained
+        self.book = Book(hold)
+        self.pending: deque[list[QueuedRow]] = deque()
+        self.begun: deque[tuple[Parcel, float]] = deque()
+        self.landed: list[Parcel] = []
+        self.flying = 0
+        self.unanswered = 0
+        self.slowest = 0.0
+        """Seconds of the slowest answer of late."""
+        self.settled = False
+        self.again = False
+        self.pause = 0.0
+        self.halted = False
+        self._something = asyncio.Event()
+        self._ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until the Batch is empty, the shift ends, or something stops it; then give the claim back."""
+        self.pending.extend(await self.in_database(self._requests))
+        lanes = [asyncio.create_task(self._lane()) for _ in range(self.hold.lanes)]
+        try:
+            await self._take_turns()
+            await self.in_database(holding.give_back, self.hold, self.again, self.settled, self.pause)
+        except ClaimLost:
+            pass
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+
+    def _requests(self) -> list[list[QueuedRow]]:
+        self.hold = holding.with_doubt(self.hold)
+        return list(holding.requests_of(self.hold, holding.queued_rows(self.hold)))
+
+    async def _take_turns(self) -> None:
+        while True:
+            landed, self.landed = self.landed, []
+            self._learn(landed)
+            if self.stopping() or self.unanswered >= (1 if self.hold.failures else GIVE_UP_AFTER):
+                self._halt()
+            parcels, wait = await self._next_parcels()
+            if self.settled and not self.pending and not self.again:
+                self._drained()
+            if parcels or landed:
+                await self._turn(landed, parcels)
+            elif not self.flying and not self.begun and (self.halted or not self.pending):
+                return
+            await self._until_needed(wait)
+
+    async def _next_parcels(self) -> tuple[list[Parcel], float]:
+        """Parcels for the free slots, as far as the pace allows; and seconds until it allows more."""
+        room = self._room()
+        if self.halted or not self.pending or room <= 0:
+            return [], math.inf
+        try:
+            wanted = min(room, len(self.pending), max(1, int(self.hold.rate)))
+            grant = await self.pace.take(self.hold.destination, self.hold.rate, wanted)
+        except PaceUnavailable:
+            self.pause = NO_PACE_PAUSE
+            self._halt()
+            return [], math.inf
+        taken = [self.pending.popleft() for _ in range(min(grant.count, len(self.pending)))]
+        return [parcel for rows in taken for parcel in self._build(rows)], grant.wait_seconds
+
+    def _room(self) -> int:
+        """Free lanes, and with a quick vendor a small stock, so that no lane waits for the next turn."""
+        quick = self.hold.rate >= QUICK_RATE and self.slowest < QUICK_ANSWER
+        stock = self.hold.lanes // 2 if quick else 0
+        return self.hold.lanes + stock - self.flying - len(self.begun)
+
+    def _build(self, rows: list[QueuedRow]) -> list[Parcel]:
+        request: Request = self.hold.build(rows)
+        if len(request.body) > self.hold.connector.bytes_a_request and len(rows) > 1:
+            middle = len(rows) // 2
+            self.pending.appendleft(rows[middle:])
+            return self._build(rows[:middle])
+        return [Parcel(rows, self.bearer.announced(request))]
+
+    async def _turn(self, landed: list[Parcel], parcels: list[Parcel]) -> None:
+        try:
+            may_leave = await self.in_database(self.book.turn, landed, parcels)
+        except RowsGone:
+            self._halt()
+            await self.in_database(self.book.turn, landed, [])
+            return
+        if parcels and not may_leave:
+            self._halt()
+        elif parcels:
+            begun_at = time.monotonic()
+            self.begun.extend((parcel, begun_at) for parcel in parcels)
+            self._ready.set()
+
+    def _learn(self, landed: list[Parcel]) -> None:
+        """What the answers mean for the rest of this Batch."""
+        for parcel in landed:
+            verdict = parcel.verdict
+            if verdict is None:
+                continue
+            if verdict.again:
+                self.unanswered += 1
+                self.again = True
+            else:
+                self.unanswered = 0
+                self.settled = self.settled or any(row.status != "queued" for row in verdict.rows)
+            if verdict.wait is not None or verdict.pause:
+                self._halt()
+            if verdict.split and not self.halted:
+                middle = len(parcel.rows) // 2
+                self.pending.extendleft([parcel.rows[middle:], parcel.rows[:middle]])
+            if verdict.repeat and not self.halted:
+                self.pending.appendleft(parcel.rows)
+
+    def _halt(self) -> None:
+        """Begin nothing more; what is on the wire is still awaited and written."""
+        self.halted = True
+        self.pending.clear()
+
+    async def _until_needed(self, wait: float) -> None:
+        """Until there is something to write or to begin, or the lease wants renewing."""
+        can_begin = bool(self.pending) and self._room() > 0
+        if not self.landed and not (can_begin and wait <= 0):
+            if not self.flying and not self.begun and not can_begin:
+                return
+            patience = min(wait if can_begin else math.inf, settings.PORTAL_LEASE / 3)
+            self._something.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._something.wait(), max(patience, 0.001))
+        if self.flying and (self.begun or not self.pending):
+            await asyncio.sleep(GATHER)
+
+    async def _lane(self) -> None:
+        """One request at a time, as long as something is begun."""
+        while True:
+            while not self.begun:
+                self._ready.clear()
+                await self._ready.wait()
+            parcel, begun_at = self.begun.popleft()
+            self.flying += 1
+            try:
+                await self._carry(parcel, begun_at)
+            finally:
+                self.flying -= 1
+                self.landed.append(parcel)
+                self._something.set()
+
+    async def _carry(self, parcel: Parcel, begun_at: float) -> None:
+        try:
+            parcel.request = await self.bearer.signed(parcel.request)
+            if time.monotonic() - begun_at > STALE_AFTER:
+                if in_doubt(parcel.request):
+                    raise NoAnswer("The worker was held up before it could look for the file.")
+                parcel.error = NeverSent("The worker was held up before the request left.")
+                parcel.verdict = self._judge(parcel).of_held_up()
+                return
+            left_at = time.monotonic()
+            parcel.response = await self.door.send(parcel.request, settings.PORTAL_REQUEST_DEADLINE)
+            self.slowest = max(0.9 * self.slowest, time.monotonic() - left_at)
+            judge = self._judge(parcel)
+            again = self.bearer.may_repeat(parcel)
+            parcel.verdict = judge.of_refused_token() if again else judge.of_answer(parcel.response)
+        except ConnectorError as error:
+            parcel.error = error
+            parcel.verdict = self._judge(parcel).of_error(error)
+        except BaseException as error:
+            parcel.error = NoAnswer(f"Interrupted ({type(error).__name__}).")
+            parcel.verdict = self._judge(parcel).of_error(parcel.error)
+            raise
+        finally:
+            parcel.ended_at = timezone.now()
+
+    def _judge(self, parcel: Parcel) -> Judge:
+        connector, payloads = self.hold.connector, [row.payload for row in parcel.rows]
+        harmless = [connector.harmless_to_repeat(payload.values, self.hold.settings) for payload in payloads]
+        return Judge(connector, harmless, payloads, parcel.request.secret_texts)

@@ -1,0 +1,119 @@
+"""A shift: one RQ job of at most 30 seconds that claims due Batches and sends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.utils import timezone
+
+from offline_portal.claims import ClaimLost
+from offline_portal.delivery import abandoned, stopping
+from offline_portal.delivery import hold as holding
+from offline_portal.delivery.bearer import Tokens
+from offline_portal.delivery.doors import Doors
+from offline_portal.delivery.hold import Hold
+from offline_portal.delivery.pace import Pace
+from offline_portal.delivery.send import Courier
+from offline_portal.wake import wake
+
+log = logging.getLogger(__name__)
+
+TICK = 0.2
+DRAINED = 0
+CONNECTIONS = 200
+
+
+def run(seconds: float | None = None) -> None:
+    """Claim and send until `seconds` are over, SIGTERM comes, or nothing is due; then wake the next shift.
+
+    Destinations are served side by side, one Batch each at a time, the least recently served Send first.
+    """
+    connections.close_all()
+    over = time.monotonic() + (settings.PORTAL_SHIFT_SECONDS if seconds is None else seconds)
+    with ThreadPoolExecutor(1, thread_name_prefix="database") as database:
+        try:
+            asyncio.run(_Shift(database, over).work())
+        finally:
+            database.submit(connections.close_all).result()
+
+
+class _Shift:
+    def __init__(self, database: ThreadPoolExecutor, over: float) -> None:
+        self.database, self.over = database, over
+        self.couriers: dict[asyncio.Task[None], int] = {}
+        """The destination of each courier; DRAINED once it only awaits answers, so that another may begin."""
+        self._news = asyncio.Event()
+
+    async def work(self) -> None:
+        async with Pace(settings.REDIS_URL) as pace, Doors(CONNECTIONS) as door:
+            tokens = Tokens(door)
+            while not self._stopping():
+                if not (await self._start_couriers(door, pace, tokens) or self.couriers or await self._soon()):
+                    break
+                await self._wait()
+            while self.couriers:
+                await self._wait()
+        if await self._in_database(holding.next_due) is not None:
+            await self._in_database(wake, "delivery", "shift")
+
+    def _stopping(self) -> bool:
+        return stopping.requested() or time.monotonic() >= self.over
+
+    async def _start_couriers(self, door: Doors, pace: Pace, tokens: Tokens) -> int:
+        holds: list[Hold] = await self._in_database(holding.claim_due, set(self.couriers.values()))
+        for hold in holds:
+            drained = partial(self._let_another_begin, hold.batch)
+            courier = Courier(hold, door, pace, tokens, self._in_database, self._stopping, drained)
+            task = asyncio.create_task(self._carry(hold, courier), name=str(hold.batch))
+            self.couriers[task] = hold.destination
+            task.add_done_callback(lambda _task: self._news.set())
+        return len(holds)
+
+    def _let_another_begin(self, batch: int) -> None:
+        """A Batch has nothing left to begin: the next one need not wait for its last answers."""
+        for task, destination in self.couriers.items():
+            if task.get_name() == str(batch) and destination:
+                self.couriers[task] = DRAINED
+                self._news.set()
+
+    async def _carry(self, hold: Hold, courier: Courier) -> None:
+        try:
+            if hold.fence > 1:
+                await self._in_database(abandoned.close, hold)
+            await courier.run()
+        except ClaimLost:
+            pass
+        except Exception:
+            # One Batch that cannot be sent must not stop the others; it comes back after a growing pause.
+            log.exception("Batch %s could not be sent", hold.batch)
+            await self._in_database(holding.give_back, hold, True, False)
+
+    async def _wait(self) -> None:
+        """Until a courier is done, or a moment has passed in which new work may have come."""
+        if not self.couriers:
+            await asyncio.sleep(TICK)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), TICK)
+        self._news.clear()
+        for task in [task for task in self.couriers if task.done()]:
+            self.couriers.pop(task)
+            task.result()
+
+    async def _soon(self) -> bool:
+        """Whether a Batch falls due before this shift is over."""
+        due = await self._in_database(holding.next_due)
+        return due is not None and (due - timezone.now()).total_seconds() < self.over - time.monotonic()
+
+    def _in_database(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
+        """Run in the one thread that owns the database connection."""
+        return asyncio.get_running_loop().run_in_executor(self.database, function, *arguments)

@@ -1,0 +1,90 @@
+"""The sweeper: brings back, from the database alone, whatever a dead worker or an empty Redis left lying."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import django_rq
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+from redis.exceptions import RedisError
+from rq import Worker
+
+from offline_portal import claims
+from offline_portal.delivery import abandoned, counting, release
+from offline_portal.delivery import hold as holding
+from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
+from offline_portal.wake import LOST_AFTER, wake
+
+log = logging.getLogger(__name__)
+
+
+def one_pass() -> dict[str, int]:
+    """Look once; returns what was brought back, by kind. Two sweepers at once do no harm."""
+    now = timezone.now()
+    Wakeup.objects.filter(created_at__lt=now - LOST_AFTER).delete()
+    found = {
+        "intake": _wake_intake(),
+        "scheduled": release.release_due(),
+        "abandoned": _close_abandoned(),
+        "finished": _finish_over(),
+        "shifts": _wake_shifts(),
+    }
+    IdempotencyKey.objects.filter(created_at__lt=now - timedelta(hours=24)).delete()
+    Heartbeat.objects.update_or_create(name="sweeper", defaults={"at": timezone.now(), "detail": found})
+    return found
+
+
+def _wake_intake() -> int:
+    """Reading, checking, queueing and cancelling that nobody is at."""
+    reading = Upload.objects.filter(claims.free(), status=Upload.Status.READING).values_list("pk", flat=True)
+    work = [f"read:{pk}" for pk in reading]
+    for status, stage in ((Send.Status.CHECKING, "check"), (Send.Status.QUEUEING, "queue")):
+        left = Send.objects.filter(claims.free(), status=status).exclude(upload__status=Upload.Status.READING)
+        work += [f"{stage}:{pk}" for pk in left.values_list("pk", flat=True)]
+    waiting = Send.objects.filter(status=Send.Status.CANCELLED, queued__gt=0)
+    work += [f"cancel:{pk}" for pk in waiting.values_list("pk", flat=True)]
+    return sum(wake("intake", one) for one in work)
+
+
+def _close_abandoned() -> int:
+    """Batches whose worker has been silent for longer than its lease: close what it began, and free them."""
+    closed = 0
+    silent = Batch.objects.filter(done=False, lease_until__lt=timezone.now())
+    for batch_id in silent.order_by("lease_until").values_list("pk", flat=True)[:200]:
+        fence = claims.take(Batch, batch_id, done=False)
+        if fence is None:
+            continue
+        hold = holding.load(batch_id, fence)
+        try:
+            closed += abandoned.close(hold)
+        except claims.ClaimLost:
+            continue
+        holding.give_back(hold, again=False, settled=False)
+    return closed
+
+
+def _finish_over() -> int:
+    alive = (Send.Status.QUEUED, Send.Status.SENDING, Send.Status.PAUSED)
+    over = Send.objects.filter(status__in=alive, queued=0, sending=0, ready__gt=F("queued"))
+    return sum(counting.finish_if_over(pk) for pk in over.values_list("pk", flat=True))
+
+
+def _wake_shifts() -> int:
+    """As many wake-ups as there are workers, while anything is due."""
+    due = Batch.objects.filter(
+        claims.free(), Q(send__destination__waits_until=None) | Q(send__destination__waits_until__lte=timezone.now()),
+        done=False, due_at__lte=timezone.now(), send__status__in=(Send.Status.QUEUED, Send.Status.SENDING),
+        send__destination__paused=False,
+    )
+    batches = due.values_list("pk", flat=True)[: 64].count()
+    return sum(wake("delivery", "shift", most=_workers()) for _ in range(min(batches, _workers())))
+
+
+def _workers() -> int:
+    try:
+        return max(1, Worker.count(queue=django_rq.get_queue("delivery")))
+    except (RedisError, OSError):
+        return settings.WORKERS

@@ -1,0 +1,123 @@
+"""The RQ worker of the portal: one queue, JSON, no scheduler, no job time-out; Redis may go and come."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from typing import Any
+
+import django_rq
+from django.db import connections
+from redis.exceptions import RedisError
+from rq import Queue, Worker, worker_registration
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from offline_portal import wake
+from offline_portal.delivery import stopping
+from offline_portal.lifeline import end_with
+
+log = logging.getLogger(__name__)
+
+QUEUES = ("delivery", "intake")
+SEEN_EVERY = 10
+"""Seconds between two signs of life, idle or busy."""
+
+
+def work(queue: str) -> None:
+    """Work on `queue` until SIGTERM or SIGINT; waits for Redis for as long as it is away."""
+    logging.getLogger("rq.worker").addFilter(_is_not_about_redis)
+    ended = threading.Event()
+    while not ended.is_set():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        try:
+            worker = PortalWorker(queue, ended)
+            log.info("listening on %s", queue)
+            worker.work(logging_level="WARNING")
+        except (RedisError, OSError) as error:
+            log.warning("Redis is away (%s), trying again", type(error).__name__)
+        ended.wait(1)
+
+
+class PortalWorker(Worker):
+    """A forking worker whose work-horse hears of SIGTERM and whose signs of life survive an emptied Redis."""
+
+    max_connection_wait_time = 5.0
+
+    def __init__(self, queue: str, ended: threading.Event) -> None:
+        connection = django_rq.get_connection(queue)
+        super().__init__(
+            [Queue(queue, connection=connection, serializer=JSONSerializer)],
+            name=f"{queue}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
+            connection=connection, serializer=JSONSerializer, log_job_description=False,
+            worker_ttl=SEEN_EVERY + 15, job_monitoring_interval=SEEN_EVERY,
+        )  # fmt: skip
+        self._ended = ended
+
+    def subscribe(self) -> None:
+        """Not: the portal uses none of the commands that come through Redis (kill, stop)."""
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Also leaves when the signal to end came before RQ listened for it."""
+        if self._ended.is_set():
+            raise StopRequested
+        super().check_for_suspension(burst)
+
+    def request_stop(self, signum: int, frame: Any) -> None:
+        """Finish what is under way, then end."""
+        self._ended.set()
+        super().request_stop(signum, frame)
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Tell the work-horse, which ends as soon as it can."""
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Also registers again when Redis has forgotten this worker."""
+        super().heartbeat(timeout, pipeline)
+        if pipeline is None and not self.connection.sismember(self.redis_workers_keys, self.key):
+            with self.connection.pipeline() as again:
+                again.hset(self.key, mapping={**self.serialize(), "state": self.get_state()})
+                worker_registration.register(self, again)
+                again.expire(self.key, self.worker_ttl + 60)
+                again.execute()
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork with the database closed, and with SIGTERM held back until both sides are ready for it."""
+        wake.load()
+        connections.close_all()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        super().fork_work_horse(job, queue)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def setup_work_horse_signals(self) -> None:
+        """In the work-horse: SIGTERM, or the death of the worker, asks the work to end early."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopping.listen()
+        end_with(self.pid or 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def monitor_work_horse(self, job: Job, queue: Queue) -> None:
+        """Never leave a living work-horse alone because Redis went away while it worked."""
+        try:
+            super().monitor_work_horse(job, queue)
+        except RedisError:
+            self.wait_for_horse()
+            raise
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        """Without a time-out: an alarm between a request and its answer would lose the answer."""
+        job.timeout = -1
+        return super().perform_job(job, queue)
+
+
+def _is_not_about_redis(entry: logging.LogRecord) -> bool:
+    """Whether it is more than the traceback of a Redis that is away, which `work` says in one line."""
+    return not (entry.exc_info and isinstance(entry.exc_info[1], RedisError | ConnectionError))
