@@ -1,0 +1,1 @@
+"""The REST contract, thin over the same functions as the screens."""
