@@ -1,0 +1,1 @@
+"""What people see in a browser: one module a screen, thin over the stages."""
