@@ -1,0 +1,18 @@
+"""`manage.py sweep`"""
+
+from __future__ import annotations
+
+from offline_portal.checks_system import PORTAL
+from offline_portal.delivery.sweep import one_pass
+from offline_portal.management.command import PortalCommand
+
+
+class Command(PortalCommand):
+    """One pass of the sweeper."""
+
+    help = "One pass of the sweeper: wake workers for what is due, take over what a dead worker left."
+    requires_system_checks = (PORTAL,)
+
+    def handle(self, *args: object, **options: object) -> None:
+        """Sweep once."""
+        one_pass()
