@@ -13,7 +13,7 @@ from django.db.models import F
 import connectors
 from offline_portal import bulk, claims
 from offline_portal.audit import chain
-from offline_portal.audit.keys import duplicate_digest
+from offline_portal.audit.keys import duplicate_digester
 from offline_portal.checking import Plan, compile_plan
 from offline_portal.checks import duplicates
 from offline_portal.checks.overlay import Overlay
@@ -50,6 +50,7 @@ class Judge:
         self.plan: Plan = compile_plan(
             self.connector, send.mapping, send.upload.columns, self.settings, settings.PORTAL_TIMEZONE
         )
+        self._digest = duplicate_digester()
         self._finds_similar = type(self.connector).similar_key is not connectors.base.Connector.similar_key
 
     def judge(self, line: int, cells: list[str], wrong: list[dict[str, Any]] | None, excluded: bool) -> tuple[Any, ...]:
@@ -65,11 +66,11 @@ class Judge:
         values = checked.values
         payload = _encode(values)
         parts = self.connector.duplicate_key(values)
-        key = duplicate_digest(parts if parts is not None else [payload])
+        key = self._digest(parts if parts is not None else [payload])
         similar = self.connector.similar_key(values) if self._finds_similar else None
         return (
             *head, _READY, None, warnings, payload, key,
-            duplicate_digest(similar) if similar is not None else None,
+            self._digest(similar) if similar is not None else None,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from offline_portal import bulk
-from offline_portal.audit.keys import duplicate_digest
+from offline_portal.audit.keys import duplicate_digester
 from offline_portal.models import Delivery, Send, SentKey, Upload
 from tests.bench.portal import Portal
 
@@ -38,7 +38,8 @@ def give_past(portal: Portal, destination: Any, rows: int, orders: Sequence[str]
 def _deliver(send: Send, first_line: int, names: Sequence[str]) -> None:
     with transaction.atomic():
         ids = bulk.next_ids(Delivery, len(names))
-        keys = [duplicate_digest([_KIND, name]) for name in names]
+        digest = duplicate_digester()
+        keys = [digest([_KIND, name]) for name in names]
         bulk.insert(
             Delivery,
             ("id", "send_id", "generation", "line", "verdict", "payload", "duplicate_key", "status", "wire_key"),
