@@ -18,6 +18,7 @@ __all__ = ["ChainBroken", "Verification", "add", "add_many", "verify"]
 
 _FIELDS = ("seq", "at", "actor", "action", "object", "detail", "previous", "hash")
 _LONGEST = {name: AuditEntry._meta.get_field(name).max_length for name in ("actor", "action", "object")}
+_LAST = "SELECT seq, hash FROM portal_audithead WHERE id = 1"
 
 
 class ChainBroken(Exception):
@@ -42,28 +43,29 @@ def add_many(entries: Iterable[tuple[str, str, str, dict[str, Any]]]) -> list[Au
     checked = [(_short(entry), _detail(entry[3])) for entry in entries]
     if not checked:
         return []
-    head = _locked_head()
+    seq, last_hash = _locked_head()
     at = timezone.now()
     added = []
     for (actor, action, object), detail in checked:
-        seq, previous = head.seq + 1, head.hash
-        head.seq, head.hash = seq, entry_hash(seq, moment(at), actor, action, object, detail, previous)
-        added.append(AuditEntry(seq, at, actor, action, object, detail, previous, head.hash))
+        seq, previous = seq + 1, last_hash
+        last_hash = entry_hash(seq, moment(at), actor, action, object, detail, previous)
+        added.append(AuditEntry(seq, at, actor, action, object, detail, previous, last_hash))
     bulk.insert(AuditEntry, _FIELDS, [tuple(getattr(entry, name) for name in _FIELDS) for entry in added])
-    head.save(update_fields=["seq", "hash"])
+    bulk.set_by_ids(AuditHead, {"seq": seq, "hash": last_hash}, [1])
     return added
 
 
-def _locked_head() -> AuditHead:
-    """The end of the chain. On SQLite the transaction has held the one write lock since it began."""
-    heads = AuditHead.objects.select_for_update().filter(pk=1)
-    head = heads.first()
-    if head is None:
+def _locked_head() -> tuple[int, str]:
+    """Number and hash of the last entry. On SQLite the transaction has held the one write lock since it began."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST + (" FOR UPDATE" if connection.vendor == "postgresql" else ""))
+        last = cursor.fetchone()
+    if last is None:
         AuditHead.objects.bulk_create([AuditHead(pk=1)], ignore_conflicts=True)
-        head = heads.get()
-    if head.seq == 0 and AuditEntry.objects.exists():
+        return _locked_head()
+    if last[0] == 0 and AuditEntry.objects.exists():
         raise ChainBroken("The audit log has lost the note of its end. Run: manage.py verify_audit")
-    return head
+    return last
 
 
 def _short(entry: tuple[str, str, str, dict[str, Any]]) -> tuple[str, str, str]:
