@@ -9,9 +9,10 @@ value, are translated. NUL characters in text, which PostgreSQL cannot hold, bec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
@@ -73,28 +74,35 @@ def set_each(
 
     No id may occur twice. `where` is a further condition as in `set_by_ids`.
     """
-    return _backend().set_each(_columns(model, fields), rows, where, params)
+    return _backend().set_each(_columns(model, tuple(fields)), rows, where, params)
 
 
 def _backend() -> SQLite | PostgreSQL:
-    if not connection.in_atomic_block:
+    ours = connections[DEFAULT_DB_ALIAS]
+    if not ours.in_atomic_block:
         raise TransactionManagementError("A bulk write needs a transaction.atomic() around it.")
-    connection.ensure_connection()
-    return SQLite(connection) if connection.vendor == "sqlite" else PostgreSQL(connection)
+    ours.ensure_connection()
+    return SQLite(ours) if ours.vendor == "sqlite" else PostgreSQL(ours)
 
 
-def _columns(model: type[models.Model], fields: Sequence[str]) -> Columns:
+@cache
+def _columns(model: type[models.Model], fields: tuple[str, ...]) -> Columns:
     by_attname = {field.attname: field for field in model._meta.concrete_fields}
     return Columns(model, [by_attname[name] for name in fields])
 
 
 def _columns_and_defaults(model: type[models.Model], fields: Sequence[str]) -> tuple[Columns, Row]:
     """All columns to write, the named ones first, and the constants for the others."""
+    columns, others = _with_others(model, tuple(fields))
+    return columns, tuple(_default(field) for field in others)
+
+
+@cache
+def _with_others(model: type[models.Model], fields: tuple[str, ...]) -> tuple[Columns, list[models.Field]]:
     named = _columns(model, fields)
     unnamed = (field for field in model._meta.concrete_fields if field.attname not in fields)
     others = [field for field in unnamed if not _may_stay_out(field)]
-    constants = tuple(_default(field) for field in others)
-    return Columns(model, named.fields + others), constants
+    return Columns(model, named.fields + others), others
 
 
 def _may_stay_out(field: models.Field) -> bool:

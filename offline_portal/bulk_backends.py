@@ -14,6 +14,8 @@ import psycopg
 from django.db import models
 
 Row = tuple[Any, ...]
+Preparation = Callable[[Any], Callable[[Any], Any]]
+"""From a connection to what translates a value for it."""
 _ROWS_A_STATEMENT = 10_000
 
 
@@ -32,29 +34,45 @@ class Columns:
         self.table = f'"{model._meta.db_table}"'
         self.key = f'"{model._meta.pk.column}"'
         self.names = [f'"{field.column}"' for field in fields]
+        self._preparations: dict[str, list[tuple[int, Preparation]]] = {}
+        self._types: list[str] = []
+
+    def types(self, connection: Any) -> list[str]:
+        """The type of each column, as PostgreSQL calls it."""
+        if not self._types:
+            self._types = [_type(field, connection) for field in self.fields]
+        return self._types
 
     def prepared(self, rows: Iterable[Row], connection: Any, offset: int = 0) -> Iterable[Row]:
         """`rows` with the values that no driver takes translated; `offset`: where in a row the columns begin."""
-        changes = [
-            (place, change)
-            for place, field in enumerate(self.fields, offset)
-            if (change := _preparation(field, connection)) is not None
-        ]
+        changes = [(offset + place, change(connection)) for place, change in self._changes(connection.vendor)]
         return _changed(rows, changes) if changes else rows
 
     def value(self, place: int, value: Any, connection: Any) -> Any:
         """One value for the column at `place`."""
-        change = _preparation(self.fields[place], connection)
-        return change(value) if change and value is not None else value
+        for changed, change in self._changes(connection.vendor) if value is not None else ():
+            if changed == place:
+                return change(connection)(value)
+        return value
+
+    def _changes(self, vendor: str) -> list[tuple[int, Preparation]]:
+        """The columns whose values have to be translated. Found out once: a turn of sending asks a dozen times."""
+        if vendor not in self._preparations:
+            self._preparations[vendor] = [
+                (place, change)
+                for place, field in enumerate(self.fields)
+                if (change := _preparation(field, vendor)) is not None
+            ]
+        return self._preparations[vendor]
 
 
-def _preparation(field: models.Field, connection: Any) -> Callable[[Any], Any] | None:
+def _preparation(field: models.Field, vendor: str) -> Preparation | None:
     if isinstance(field, models.JSONField):
-        return lambda value: field.get_db_prep_save(value, connection)
-    if connection.vendor == "postgresql":
-        return _without_nul if isinstance(field, models.CharField | models.TextField) else None
+        return lambda connection: lambda value: field.get_db_prep_save(value, connection)
+    if vendor == "postgresql":
+        return (lambda _connection: _without_nul) if isinstance(field, models.CharField | models.TextField) else None
     if isinstance(field, models.DateTimeField):
-        return connection.ops.adapt_datetimefield_value
+        return lambda connection: connection.ops.adapt_datetimefield_value
     return None
 
 
@@ -88,7 +106,7 @@ class SQLite:
             for value in next(iter(columns.prepared([(None,) * named + constants], self.connection)))[named:]
         ]
         values = f"({', '.join(['?'] * named + fixed)})"
-        written = Columns(columns.model, columns.fields[:named])
+        written = Columns(columns.model, columns.fields[:named]) if constants else columns
         sql = f"INSERT INTO {columns.table} ({', '.join(columns.names)}) VALUES "
         source = iter(written.prepared(rows, self.connection))
         together = self._rows_together(named)
@@ -166,7 +184,7 @@ class PostgreSQL:
             cursor = self._cursor()
             with cursor.copy(sql) as copy:
                 if binary:
-                    copy.set_types([_type(field, self.connection) for field in columns.fields])
+                    copy.set_types(columns.types(self.connection))
                 for row in rows:
                     copy.write_row(row)
             return cursor.rowcount
@@ -174,7 +192,7 @@ class PostgreSQL:
     def insert_ignoring(self, columns: Columns, constants: Row, rows: Iterable[Row]) -> int:
         sql = (
             f"INSERT INTO {columns.table} ({', '.join(columns.names)})"
-            f" SELECT * FROM unnest({self._arrays(columns.fields)}) ON CONFLICT DO NOTHING"
+            f" SELECT * FROM unnest({_arrays(columns.types(self.connection))}) ON CONFLICT DO NOTHING"
         )
         return self._chunks(sql, columns.prepared(_with_constants(rows, constants), self.connection))
 
@@ -201,9 +219,10 @@ class PostgreSQL:
     def set_each(self, columns: Columns, rows: Iterable[Row], where: str, params: Sequence[Any]) -> int:
         setting = ", ".join(f"{name} = given.v{place}" for place, name in enumerate(columns.names))
         given = ", ".join(f"v{place}" for place in range(len(columns.names)))
+        key = _type(columns.model._meta.pk, self.connection)
         sql = (
             f"UPDATE {columns.table} SET {setting}"
-            f" FROM unnest({self._arrays([columns.model._meta.pk, *columns.fields])}) AS given(key, {given})"
+            f" FROM unnest({_arrays([key, *columns.types(self.connection)])}) AS given(key, {given})"
             f" WHERE {columns.table}.{columns.key} = given.key" + _and(where)
         )
         return self._chunks(sql, columns.prepared(rows, self.connection, offset=1), params)
@@ -216,11 +235,12 @@ class PostgreSQL:
                 changed += cursor.execute(sql, (*map(list, zip(*chunk, strict=True)), *params)).rowcount
         return changed
 
-    def _arrays(self, fields: Sequence[models.Field]) -> str:
-        return ", ".join(f"%s::{_type(field, self.connection)}[]" for field in fields)
-
     def _cursor(self) -> psycopg.Cursor:
         return psycopg.Cursor(self.connection.connection)
+
+
+def _arrays(types: Sequence[str]) -> str:
+    return ", ".join(f"%s::{name}[]" for name in types)
 
 
 def _type(field: models.Field, connection: Any) -> str:
