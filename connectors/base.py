@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 VERSION = "1.0"
@@ -126,6 +127,17 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Stored(NamedTuple):
+    """One conversion that a vendor, asked afterwards, says it has stored."""
+
+    likeness: Hashable
+    """Equal to `Connector.likeness` of a row that this may be."""
+    at: datetime
+    """When the vendor received it; aware."""
+    name: str
+    """Tells it from all others of its group, and is the same in every answer."""
+
+
 class ConnectorError(Exception):
     """Base of everything that may go wrong between a payload and its outcome."""
 
@@ -165,6 +177,10 @@ class Refused(ConnectorError):
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotAvailable(ConnectorError):
+    """`read_back` found that the vendor lets nobody of this account look; that says nothing about any row."""
 
 
 class Answered(ConnectorError):
@@ -307,6 +323,36 @@ class Connector:
         same for all vendors (see `offline_portal.delivery.verdict`).
         """
         raise NotImplementedError
+
+    can_be_read_back: ClassVar[bool] = False
+    """Whether the vendor tells afterwards what it has stored. Then the five below are there, and the settings of
+    `connectors.readback` among its own."""
+
+    def readback_group(self, values: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+        """Rows of one group are looked up by one request. Names the account at the vendor too."""
+        raise NotImplementedError
+
+    def readback(self, payload: Payload, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Request:
+        """The request that shows what the vendor has stored of this row, and of all others of its group."""
+        raise NotImplementedError
+
+    def read_back(self, response: Response) -> list[Stored]:
+        """All that an answer to `readback` shows, whatever its status but 401, 429 and 503.
+
+        Raises NotAvailable, Answered (it is no 2xx) or NotUnderstood.
+        """
+        raise NotImplementedError
+
+    def likeness(self, values: Mapping[str, Any]) -> Hashable:
+        """What of a payload the vendor shows again: a Stored that is equal in it may be this row."""
+        raise NotImplementedError
+
+    def told_by_readback(self, response: Response) -> list[dict[str, Any]]:
+        """What else an answer to `readback` holds, as values by field key: the personal ones are masked in it.
+
+        Raises NotUnderstood.
+        """
+        return []
 
     def probe(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Request | None:
         """A request that shows whether the destination answers and stores nothing; None where there is none."""

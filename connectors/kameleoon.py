@@ -1,6 +1,6 @@
 """Kameleoon: conversions added to visitors by the Data API, many a request, with an answer that proves little.
 
-Wire contract and sources: docs/vendors/kameleoon.md.
+Wire contract and sources: docs/vendors/kameleoon.md. What it has stored is looked up by kameleoon_readback.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from connectors import headers, normalize, oauth
+from connectors import headers, kameleoon_readback, normalize, oauth, readback
 from connectors.base import (
     USER_AGENT,
     Answered,
@@ -22,6 +22,7 @@ from connectors.base import (
     Payload,
     Request,
     Response,
+    Stored,
 )
 from connectors.headers import listed
 
@@ -45,8 +46,9 @@ class Kameleoon(Connector):
     default_rate = 5.0
     rows_a_request = 1_000
     bytes_a_request = 2_000_000
-    connection_settings = ("base_url", "token_url", "rate")
-    best_evidence = "delivered"
+    connection_settings = ("base_url", "token_url", "rate", *readback.KEYS, "feature_experimentation")
+    best_evidence = "confirmed"
+    can_be_read_back = True
     # What a refused request leaves behind is not documented.
     refusal_is_total = False
 
@@ -69,22 +71,7 @@ class Kameleoon(Connector):
             "token_url", "Token address", "url", default=TOKEN_URL, example=TOKEN_URL,
             help="Where an access token is fetched. It counts only if a client id and secret are entered.",
         ),
-        Field(
-            "verify", "Read back", "boolean", default=False,
-            help="Whether the portal looks up what it has sent. It needs the visitor endpoint of the Data API.",
-        ),
-        Field(
-            "readback_after", "First read back after", "number", default=30, example="30",
-            help="Minutes after sending. Kameleoon shows a conversion some 30 minutes after the visit has ended.",
-        ),
-        Field(
-            "readback_every", "Read back again every", "number", default=30, example="30",
-            help="Minutes until the next look, as long as the conversion is not there.",
-        ),
-        Field(
-            "readback_tries", "Read back at most", "integer", default=6, example="6",
-            help="How often the portal looks before it leaves a row as delivered.",
-        ),
+        *readback.settings("Kameleoon shows a conversion some 30 minutes after the visit has ended."),
         Field(
             "feature_experimentation", "Feature Experimentation", "boolean", default=False,
             help="Whether your account has this product. Then Kameleoon also shows visits that have not ended.",
@@ -178,12 +165,7 @@ class Kameleoon(Connector):
 
     def check_settings(self, settings: Mapping[str, Any]) -> list[Issue]:
         """Read-backs lie ahead, and there is at least one."""
-        wrong = {
-            "readback_after": settings.get("readback_after", 0) < 0,
-            "readback_every": settings.get("readback_every", 1) <= 0,
-            "readback_tries": settings.get("readback_tries", 1) < 1,
-        }
-        return [Issue(key, "too_small", "Give a number above 0.") for key, is_wrong in wrong.items() if is_wrong]
+        return readback.check_settings(settings)
 
     def check_keys(self, keys: Collection[str]) -> list[Issue]:
         """Custom data goes by its index, a whole number."""
@@ -261,6 +243,26 @@ class Kameleoon(Connector):
         if not 200 <= response.status < 300:
             raise Answered(response.status)
         return [Outcome(True, "delivered") for _ in payloads]
+
+    def readback_group(self, values: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+        """The visitor in the project: one request shows all of a visitor's conversions."""
+        return "\n".join((settings["site_code"], str(_by_own_id(settings)), values["visitor_code"]))
+
+    def readback(self, payload: Payload, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Request:
+        """`GET /visit/visitor` for the visitor of the row."""
+        return kameleoon_readback.request(payload.values["visitor_code"], _by_own_id(settings), settings)
+
+    def read_back(self, response: Response) -> list[Stored]:
+        """The visitor's conversions. Raises NotAvailable, Answered, NotUnderstood."""
+        return kameleoon_readback.conversions(response)
+
+    def likeness(self, values: Mapping[str, Any]) -> Hashable:
+        """Goal, revenue and sign; the nonce does not come back."""
+        return kameleoon_readback.likeness(values)
+
+    def told_by_readback(self, response: Response) -> list[dict[str, Any]]:
+        """Visitors and custom data. Raises NotUnderstood."""
+        return kameleoon_readback.told(response)
 
     def probe(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Request | None:
         """An empty list of events, by the very road that rows take: there is nothing in it to store."""
