@@ -88,6 +88,8 @@ class Issue(NamedTuple):
     code: str
     message: str
     warning: bool = False
+    instead: str = ""
+    """Another field that would do: its column is named where `field` has none."""
 
 
 @dataclass(frozen=True)

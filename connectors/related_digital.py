@@ -203,7 +203,7 @@ class RelatedDigital(FileConnector):
             values["num2"] = total
         elif "num2" not in values and (quantity or price is None):
             message = "Neither the line total nor the unit price is given. Fill in one of them, or leave the row out."
-            issues.append(Issue("num2", "missing", message))
+            issues.append(Issue("num2", "missing", message, instead="unit_price"))
         elif total is not None and Decimal(values["num2"]) != Decimal(total):
             message = f"Quantity times unit price is {total}; the line total given is sent all the same."
             issues.append(Issue("num2", "another_total", message, warning=True))

@@ -76,9 +76,10 @@ class Plan:
         already = {problem["field"] for problem in problems}
         for issue in issues:
             # The rule speaks of a value that is missing only because its cell is already named.
-            if issue.field in already:
+            if issue.field in already or issue.instead in already:
                 continue
-            note = _note(issue.field, self.columns.get(issue.field), issue.code, issue.message)
+            column = self.columns.get(issue.field) or self.columns.get(issue.instead)
+            note = _note(issue.field, column, issue.code, issue.message)
             (warnings if issue.warning else problems).append(note)
 
     def _take_intake(self, found: Iterable[IntakeProblem], problems: list[Note], warnings: list[Note]) -> None:

@@ -281,7 +281,9 @@ def test_the_sample_maps_itself_and_its_bad_rows_are_the_bad_ones(connector: Con
     wanted = CASES[connector.slug]["sample"]
     assert [line for line, (values, _, _) in judged.items() if values is None] == wanted["problem_lines"]
     assert [line for line, (values, _, told) in judged.items() if values and told] == wanted["warned_lines"]
-    assert len({tuple(problem["code"] for problem in judged[line].problems) for line in wanted["problem_lines"]}) >= 3
+    problems = {line: judged[line].problems for line in wanted["problem_lines"]}
+    assert len({tuple(problem["code"] for problem in told) for told in problems.values()}) >= 3
+    assert all(problem["column"] in header for told in problems.values() for problem in told), "each names its cell"
 
 
 @each

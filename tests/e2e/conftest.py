@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ from connectors.emulator.testing import Emulator
 from tests.e2e.visitor import Visitor
 from tests.embedded.conftest import free_ports, wait_until
 from tests.embedded.runs import Run
+from tests.production.conftest import started_database
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-quic", "--no-first-run"]
@@ -27,9 +29,20 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="package")
-def portal(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def stores() -> Iterator[dict[str, str]]:
+    """Where the portal keeps things: embedded, or with two delivery workers on the PostgreSQL of DATABASE_URL."""
+    given = os.environ.get("DATABASE_URL", "")
+    if not given.startswith("postgres"):
+        yield {}
+        return
+    with started_database(given, f"browsed_{os.getpid()}") as address:
+        yield {"DATABASE_URL": address, "WORKERS": "2"}
+
+
+@pytest.fixture(scope="package")
+def portal(chromium: str, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A portal with its demonstration account, started as `make run` starts it."""
-    run = Run(tmp_path_factory.mktemp("portal"), *free_ports(2))
+    run = Run(tmp_path_factory.mktemp("portal"), *free_ports(2), **stores)
     run.start()
     try:
         assert wait_until(run.is_up, 60), run.health()

@@ -26,10 +26,11 @@ PROGRAMS = {
 
 
 class Run:
-    """One run of the portal in a folder of its own."""
+    """One run of the portal in a folder of its own; `stores` (DATABASE_URL, …) are known to its commands too."""
 
-    def __init__(self, folder: Path, port: int, emulator_port: int) -> None:
+    def __init__(self, folder: Path, port: int, emulator_port: int, **stores: str) -> None:
         self.folder, self.port, self.emulator_port = folder, port, emulator_port
+        self.stores = {"REDIS_URL": "", "DATABASE_URL": ""} | stores
         self.ftp_port, self.sftp_port = free_ports(2)
         self.program: subprocess.Popen[str] | None = None
 
@@ -42,7 +43,7 @@ class Run:
         environment = {name: text for name, text in os.environ.items() if name not in place.SHARED}
         return subprocess.run(
             [sys.executable, "manage.py", *arguments], cwd=ROOT, text=True, capture_output=True, timeout=60,
-            env={**environment, "PORTAL_DATA": str(self.folder), "REDIS_URL": "", "DATABASE_URL": ""},
+            env={**environment, "PORTAL_DATA": str(self.folder), **self.stores},
             stdin=subprocess.DEVNULL,
         )
 
@@ -50,7 +51,7 @@ class Run:
         return {
             "DEBUG": "1", "PORTAL_DEMO": "1", "PORTAL_DATA": str(self.folder), "PORT": str(self.port),
             "EMULATOR_PORT": str(self.emulator_port), "EMULATOR_FTP_PORT": str(self.ftp_port),
-            "EMULATOR_SFTP_PORT": str(self.sftp_port), "PORTAL_SWEEP_EVERY": "1", "REDIS_URL": "", "DATABASE_URL": "",
+            "EMULATOR_SFTP_PORT": str(self.sftp_port), "PORTAL_SWEEP_EVERY": "1", **self.stores,
         }  # fmt: skip
 
     @property

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from connectors.emulator.testing import Emulator
 from tests.embedded.conftest import ROOT, free_ports, wait_until
 from tests.embedded.runs import Run
+from tests.samples import SAMPLES, Sample
 
 TO = "KISSmetrics (training)"
 HEADER = "Email,Event,Date\n"
@@ -30,6 +32,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     assert wait_until(run.is_up, 60), run.health()
     yield run
     run.end()
+
+
+@pytest.fixture(scope="module")
+def token(run: Run) -> str:
+    done = run.command("token", "olivia")
+    assert done.returncode == 0
+    return done.stdout.strip()
+
+
+def asked(run: Run, path: str, token: str) -> Any:
+    """What the API answers, which must be 200."""
+    address = f"http://127.0.0.1:{run.port}/api/v1{path}"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+        return json.load(answer)
 
 
 @pytest.fixture
@@ -51,17 +69,21 @@ def numbers(said: str) -> dict[str, int]:
     return {word: int(count) for word, count in re.findall(r"^  ([a-z ]+?) {2,}(\d+)", said, re.MULTILINE)}
 
 
-def test_a_sample_goes_to_the_vendor_and_each_bad_row_is_told(run: Run) -> None:
-    sample = run.folder / "samples" / "kissmetrics.csv"
-    before = stored(run)
-    done = run.command("deliver", str(sample), "--to", TO, "--mapping", "auto", "--yes", "--wait")
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.slug)
+def test_a_sample_goes_to_the_vendor_and_each_bad_row_is_told(run: Run, token: str, sample: Sample) -> None:
+    vendors = Emulator(f"http://127.0.0.1:{run.emulator_port}")
+    file = str(run.folder / "samples" / f"{sample.slug}.csv")
+    done = run.command("deliver", file, "--to", sample.destination, "--mapping", "auto", "--yes", "--wait")
     counts = numbers(done.stdout)
     assert done.returncode == 1, "rows with problems need a person"
-    assert counts["accepted"] == stored(run) - before > 0
-    assert counts["problem"] > 0
-    assert counts.pop("in all") == sum(counts.values())
-    assert f"http://localhost:{run.port}/sends/" in done.stdout
+    good = sample.good()
+    assert counts == {"accepted": good.total(), "problem": len(sample.bad_lines), "in all": len(sample.rows)}
     assert "Traceback" not in done.stderr
+    assert wait_until(lambda: len(vendors.ledger(sample.slug)) >= good.total(), 60)
+    assert sample.held(vendors.ledger(sample.slug)) == sample.held(vendors.effective(sample.slug)) == good
+    place = re.search(rf"http://localhost:{run.port}/sends/(\d+)", done.stdout)
+    assert place
+    sample.each_bad_row_says_why(asked(run, f"/sends/{place[1]}/rows?verdict=problem", token)["items"])
 
 
 def test_when_all_is_accepted_it_is_0_and_the_json_says_so(run: Run, sheet: Path) -> None:
@@ -145,13 +167,8 @@ def _on_a_terminal(run: Run, answer: str, *arguments: str) -> tuple[str, int]:
     return said.decode(), program.returncode
 
 
-def test_a_token_opens_the_api_and_a_stranger_gets_none(run: Run) -> None:
-    done = run.command("token", "olivia")
-    assert done.returncode == 0
-    address = f"http://127.0.0.1:{run.port}/api/v1/sends"
-    asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {done.stdout.strip()}"})
-    with urllib.request.urlopen(asked, timeout=5) as answer:
-        assert answer.status == 200
+def test_a_token_opens_the_api_and_a_stranger_gets_none(run: Run, token: str) -> None:
+    assert "items" in asked(run, "/sends", token)
     refused = run.command("token", "nobody")
     assert (refused.returncode, refused.stderr) == (2, "There is no person named 'nobody'.\n")
 

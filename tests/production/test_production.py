@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from connectors import get
 from connectors.emulator.testing import Emulator
 from offline_portal.sheets import sample_csv
 from tests.production.conftest import DATABASE, Api, Production, postgres_programs, started_database, wait_until
+from tests.samples import SAMPLES, Sample
 
 WORDS = "four words in a row"
 ROWS = 400
@@ -120,30 +122,65 @@ def test_a_stranger_learns_nothing_from_an_error(production: Production) -> None
     assert bare.get("/").status_code == 400
 
 
-def test_the_sample_reaches_the_vendor_over_the_api(ada: Api, olivia: Api, emulator_process: Emulator) -> None:
+def accounts(emulator: Emulator) -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
+    """Settings and secrets of a destination at each vendor's stand-in."""
+    ftp = emulator.doors()["ftp"]["port"]
+    site = {"customer_site_id": "00000000-0000-0000-0000-000000000000", "origin": "https://www.example.com"}
+    login = {"username": "portal", "password": "password-of-production"}
+    return {
+        "kissmetrics": ({}, {"api_key": "key-of-production"}),
+        "kameleoon": ({"site_code": "f17c21u1ag", "identifier": "visitorCode"}, {}),
+        "related_digital": (
+            {"protocol": "ftp", "host": "127.0.0.1", "port": ftp, "path": "/offline", "timezone": "UTC"}, login
+        ),
+        "qubit": ({"vertical": "ecommerce", "source": "portal@1.0"}, {"tracking_id": "acme"}),
+        "tracify": (site, {"token": "token-of-production"}),
+    }  # fmt: skip
+
+
+def test_five_samples_from_terminals_at_once_reach_five_vendors(
+    production: Production, ada: Api, olivia: Api, emulator_process: Emulator
+) -> None:
     emulator_process.clear()
-    for slug, secret in (("qubit", {"tracking_id": "acme"}), ("kissmetrics", {"api_key": "key-of-production"})):
-        settings = {"base_url": emulator_process.base_url(slug), "rate": 2000}
-        settings |= {"vertical": "ecommerce", "source": "portal@1.0"} if slug == "qubit" else {}
-        made = {"name": slug, "connector": slug, "settings": settings, "secrets": secret}
-        ada("POST", "/destinations", made)
-    place = next(one for one in ada("GET", "/destinations")["items"] if one["name"] == "qubit")
-    send = finished(olivia, deliver(olivia, place["id"], "sample.csv", sample_csv(get("qubit"))))
-    counts = send["counts"]
-    assert counts["accepted"] == counts["ready"] > 10 and counts["problem"] > 0
-    assert len(emulator_process.effective("qubit")) == counts["accepted"]
+    for slug, (settings, secrets) in accounts(emulator_process).items():
+        if slug != "related_digital":
+            settings |= {"rate": 2000, "base_url": emulator_process.base_url(slug)}
+        ada("POST", "/destinations", {"name": slug, "connector": slug, "settings": settings, "secrets": secrets})
+    with ThreadPoolExecutor(len(SAMPLES)) as terminals:
+        sends = list(terminals.map(lambda sample: delivered(production, sample), SAMPLES))
+    for sample, send in zip(SAMPLES, sends, strict=True):
+        good, bad = sample.good(), len(sample.bad_lines)
+        counts = {status: rows for status, rows in send["counts"].items() if rows}
+        assert send["status"] == "finished"
+        assert counts == {"total": len(sample.rows), "ready": good.total(), "problem": bad, "accepted": good.total()}
+        wait_until(lambda: len(emulator_process.ledger(sample.slug)) >= good.total(), 60)  # noqa: B023
+        assert sample.held(emulator_process.effective(sample.slug)) == good
+        assert sample.held(emulator_process.ledger(sample.slug)) == good, "and nothing else"
+        sample.each_bad_row_says_why(olivia("GET", f"/sends/{send['id']}/rows?verdict=problem")["items"])
+    assert "holds" in production.command("verify_audit")
+
+
+def delivered(production: Production, sample: Sample) -> dict[str, Any]:
+    """The sample, sent by a command in a terminal of its own; it is 1 because of the bad rows."""
+    file = production.folder / f"{sample.slug}.csv"
+    file.write_bytes(sample_csv(get(sample.slug)))
+    mapped = "--mapping", "auto", "--as", "olivia", "--yes", "--wait", "--json"
+    said = production.command("deliver", str(file), "--to", sample.slug, *mapped, status=1)
+    return json.loads(said.splitlines()[0])
 
 
 def test_keys_change_while_workers_send(production: Production, olivia: Api, emulator_process: Emulator) -> None:
     """The web server still encrypts with the old key, the workers have both, and `rotate_secrets` runs in between."""
     both = f"{production.new_key},{production.old_key}"
     place = next(one for one in olivia("GET", "/destinations")["items"] if one["name"] == "kissmetrics")
+    emulator_process.clear()
     emulator_process.set("kissmetrics", delay_ms=2000)
     lines = "".join(f"{number}@example.com,Bought,2026-10-01 10:00:00\n" for number in range(ROWS))
     send = deliver(olivia, place["id"], "many.csv", f"Email,Event,Date\n{lines}".encode())
     wait_until(lambda: olivia("GET", f"/sends/{send['id']}")["counts"]["sending"])
     said = production.command("rotate_secrets", PORTAL_ENCRYPTION_KEYS=both)
-    assert said.startswith("2 encrypted anew")
+    stored = sum(len(secrets) for _settings, secrets in accounts(emulator_process).values())
+    assert said.startswith(f"{stored} encrypted anew")
     under_way = olivia("GET", f"/sends/{send['id']}")["counts"]
     assert under_way["accepted"] < ROWS, "it must still be sending"
     emulator_process.set("kissmetrics")
@@ -152,7 +189,7 @@ def test_keys_change_while_workers_send(production: Production, olivia: Api, emu
     again, _ = production.commands(
         ["rotate_secrets"], ["check", "--database", "default"], PORTAL_ENCRYPTION_KEYS=production.new_key
     )
-    assert again.startswith("0 encrypted anew, 2")
+    assert again.startswith(f"0 encrypted anew, {stored}")
     refused = production.command("check", "--database", "default", status=1, PORTAL_ENCRYPTION_KEYS=production.old_key)
     assert "portal.E006" in refused
 
@@ -174,7 +211,7 @@ def test_a_restored_backup_holds_and_sends_nothing_by_itself(production: Product
         verified, gap, paused = production.commands(
             [*verify, str(head)], [*verify, str(later)], ["pause_all", "Restored."], DATABASE_URL=restored
         )
-        assert "holds" in verified and "2 paused" in paused
+        assert "holds" in verified and f"{len(SAMPLES)} paused" in paused
         assert "does not hold" in gap and gap.endswith("ended with 1")
         with psycopg.connect(restored) as there, psycopg.connect(address) as here:
             for table in ("portal_delivery", "portal_answer", "portal_row"):
@@ -190,6 +227,6 @@ def test_programs_end_gently_when_told_and_leave_clean_logs(production: Producti
     assert set(codes.values()) == {0} and time.monotonic() - begun < 15, codes
     logs = production.logs()
     assert "Traceback" not in logs
-    for word in ("key-of-production", "acme", WORDS, "@example.com", production.old_key, production.new_key):
+    for word in ("-of-production", "acme", WORDS, "@example.com", production.old_key, production.new_key):
         assert word not in logs, word
     assert json.loads((production.folder / "staticfiles" / "staticfiles.json").read_text())["paths"]
