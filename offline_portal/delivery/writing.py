@@ -6,11 +6,9 @@ Deliveries, Send, chain head last.
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,33 +17,17 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from connectors.base import VERSION, ConnectorError, Request, Response
-from offline_portal import bulk, claims, redaction
+from connectors.base import ConnectorError, Request, Response
+from offline_portal import bulk, claims
 from offline_portal.audit import chain, groups
-from offline_portal.delivery import alarms, counting
+from offline_portal.delivery import alarms, counting, exchanges
+from offline_portal.delivery.exchanges import Shared
 from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.verdict import RowVerdict, Verdict
-from offline_portal.models import (
-    Answer,
-    AnswerCopy,
-    Attempt,
-    Batch,
-    Delivery,
-    Outcome,
-    RequestCopy,
-    SentKey,
-)
+from offline_portal.models import Batch, Delivery, Outcome, SentKey
 
 Entry = tuple[str, str, str, dict[str, Any]]
 """An audit entry to add: actor, action, object, detail."""
-Shared = dict[tuple[Any, ...], tuple[int, bytes]]
-"""Answers stored before, by headers (but the date) and body as they came: the id and digest of their copy."""
-AnswerNote = tuple[int, bytes, str]
-"""The id and digest of the copy of an answer, and its Date header, which changes with each."""
-BODY_KEPT = 64 * 1024
-SHARED_UP_TO = 1_024
-"""Answers of at most this many bytes are kept once a Batch when they repeat (a vendor's constant GIF)."""
-
 
 _MAY_SEND = """
 SELECT 1 FROM portal_send JOIN portal_destination ON portal_destination.id = destination_id
@@ -120,32 +102,15 @@ class Book:
         if begun != len(ids):
             raise RowsGone
         change.update(queued=-begun, sending=begun)
-        now = timezone.now()
-        attempts, copies = [], []
-        for number, parcel in zip(bulk.next_ids(Attempt, len(parcels)), parcels, strict=True):
-            parcel.attempt = number
-            attempt, copy = self._attempt(parcel, now)
-            attempts.append(attempt)
-            copies.append(copy)
-        bulk.insert(Attempt, groups.ATTEMPT, attempts)
-        bulk.insert(RequestCopy, ("attempt_id", "salt", "method", "url", "headers", "body", "size"), copies)
+        begin = [(parcel, self.hold.batch, [row.id for row in parcel.rows]) for parcel in parcels]
+        attempts = exchanges.begin(begin, self.hold.fence, self.worker)
         detail = {"attempts": [attempt[0] for attempt in attempts], "digest": groups.digest(attempts)}
         return "portal", groups.ATTEMPTS, f"send:{self.hold.send}", detail
-
-    def _attempt(self, parcel: Parcel, now: datetime) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """What is stored of one request: the Attempt, and the copy of what leaves."""
-        method, url, headers, body = redaction.redact_request(parcel.request)
-        salt, size = os.urandom(16), len(parcel.request.body)
-        headers_text = json.dumps(headers, sort_keys=True)
-        digest = groups.salted(salt, groups.request_text(method, url, headers_text, body))
-        deliveries = json.dumps([row.id for row in parcel.rows])
-        attempt = (parcel.attempt, self.hold.batch, self.hold.fence, self.worker, VERSION, now, deliveries, digest)
-        return attempt, (parcel.attempt, salt, method, url, headers_text, body if size <= BODY_KEPT else None, size)
 
     def _settle(
         self, landed: Sequence[Parcel], change: Counter[str], shared: Shared
     ) -> Entry:
-        answers = self._answers(landed, shared)
+        answers = exchanges.end(landed, shared)
         outcomes: list[tuple[Any, ...]] = []
         verdicts: list[tuple[QueuedRow, RowVerdict]] = []
         for parcel in landed:
@@ -155,7 +120,6 @@ class Book:
                     parcel.attempt, row.id, verdict.status, verdict.evidence, verdict.code, verdict.message,
                     verdict.receipt,
                 ))
-        bulk.insert(Answer, groups.ANSWER, answers)
         bulk.insert(Outcome, groups.OUTCOME, outcomes)
         self._split(landed)
         _set_statuses(verdicts, landed, change)
@@ -165,40 +129,6 @@ class Book:
             "digest": groups.digest(answers, outcomes),
         }
         return "portal", groups.OUTCOMES, f"send:{self.hold.send}", detail
-
-    def _answers(
-        self, landed: Sequence[Parcel], shared: Shared
-    ) -> list[tuple[Any, ...]]:
-        copies: list[tuple[Any, ...]] = []
-        answers = []
-        for parcel in landed:
-            copy_id, digest, date, status = None, None, "", None
-            if parcel.response is not None:
-                status = parcel.response.status
-                copy_id, digest, date = self._copy(parcel, parcel.response, copies, shared)
-            error = redaction.clean(str(parcel.error), parcel.request.secret_texts) if parcel.error else ""
-            answers.append((parcel.attempt, parcel.ended_at, status, error[:300], date[:40], copy_id, digest))
-        if copies:
-            bulk.insert(AnswerCopy, ("id", "salt", "headers", "body", "truncated", "size"), copies)
-        return answers
-
-    def _copy(self, parcel: Parcel, response: Response, copies: list[tuple[Any, ...]], shared: Shared) -> AnswerNote:
-        secrets = parcel.request.secret_texts
-        date = redaction.clean(response.header("Date"), secrets)
-        lasting = {name: value for name, value in response.headers.items() if name.lower() != "date"}
-        # Looked up as it came: redacting what a vendor says a thousand times takes as long as storing it.
-        alike = (tuple(lasting.items()), response.body, response.truncated)
-        known = shared.get(alike)
-        if known is None:
-            headers, body = redaction.redact_response(replace(response, headers=lasting), secrets)
-            headers_text = json.dumps(headers, sort_keys=True)
-            salt, size = os.urandom(16), len(response.body)
-            digest = groups.salted(salt, groups.answer_text(headers_text, body))
-            known = bulk.next_ids(AnswerCopy, 1)[0], digest
-            copies.append((known[0], salt, headers_text, body, response.truncated, size))
-            if size <= SHARED_UP_TO:
-                shared[alike] = known
-        return *known, date
 
     def _split(self, landed: Sequence[Parcel]) -> None:
         for parcel in landed:
