@@ -1,13 +1,16 @@
 """How fast requests may leave to a destination, over all workers on all machines.
 
-The spacing is even (GCRA: a destination's next request is due at a moment kept in Redis, by Redis' own clock).
-A pause in sending is caught up by at most BURST seconds' worth of requests at once; losing the contents of Redis
-costs no more than that either. Without Redis nothing may be sent.
+The spacing is even (GCRA: a destination's next request is due at a moment kept in Redis, by Redis' own clock). Each
+request gets a moment of its own, up to AHEAD seconds from now, so that what must be written before it leaves costs no
+time; one that misses its moment gets another (see `gate`). A pause in sending is caught up by at most BURST seconds'
+worth of requests at once; losing the contents of Redis costs AHEAD + BURST seconds' worth. Without Redis nothing may
+be sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,32 +19,39 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-BURST = 0.2
-"""Seconds of the rate that may leave at once: in any 5 s at most 4 % more than the rate."""
-AHEAD = 0.05
-"""A request due within so many seconds is granted already and waited for, so that asking late costs nothing."""
+BURST = 0.05
+"""Seconds of the rate that may leave at once: in any 5 s at most 1 % more than the rate."""
+AHEAD = 0.25
+"""Moments are given out so many seconds ahead: longer than a turn mostly takes to write."""
 GROUP = 0.02
 """While fewer requests than these seconds' worth are due, a bigger group is waited for."""
 REDIS_SECONDS = 2.0
 
-_TAKE = """
+_RESERVE = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local gap, burst, ahead = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local most, enough = tonumber(ARGV[4]), tonumber(ARGV[5])
-local limit = now + burst + ahead
-local due = tonumber(redis.call('GET', KEYS[1]) or 0)
-due = math.min(math.max(due, now), limit)
-local count = math.min(most, math.floor((limit - due) / gap))
-if count < enough then
-    return {0, 0, math.ceil(due + enough * gap - limit)}
+local function keep(due)
+    redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.max(0, math.ceil((due - now) / 1000)) + 1000)
 end
-due = math.ceil(due + count * gap)
-redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1000)
-return {count, math.max(0, due - now - burst), math.max(0, math.ceil(due + enough * gap - limit))}
+local due = tonumber(redis.call('GET', KEYS[1]) or 0)
+local latest = now + ahead + gap
+if due > latest then
+    due = latest
+    keep(due)
+end
+due = math.max(due, now - burst)
+local count = math.min(most, math.floor((now + ahead - due) / gap) + 1)
+if count < enough then
+    return {0, 0, math.ceil(due + (enough - 1) * gap - ahead - now)}
+end
+local after = math.ceil(due + count * gap)
+keep(after)
+return {count, math.floor(due - now), math.max(0, math.ceil(after + (enough - 1) * gap - ahead - now))}
 """
-"""Times in microseconds. `due` lies further ahead than `limit` only when Redis' clock was set back or the rate
-was raised; it is cut then, or the destination would stand still."""
+"""Times in microseconds; `due` is the first free moment. It lies behind `latest` only when Redis' clock was set back
+or the rate was raised; it is cut then, and kept so, or the destination would stand still."""
 
 
 class PaceUnavailable(Exception):
@@ -50,9 +60,12 @@ class PaceUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Grant:
-    """`count` requests may leave now; asking again makes sense after `wait_seconds`."""
+    """One request may leave at each of `moments` (of `time.monotonic`, ascending; those that are past: now).
 
-    count: int
+    Asking again makes sense after `wait_seconds`.
+    """
+
+    moments: tuple[float, ...]
     wait_seconds: float
 
 
@@ -69,7 +82,7 @@ class Pace:
             socket_timeout=REDIS_SECONDS / 2,
             retry=Retry(NoBackoff(), 1),
         )
-        self._script = self._redis.register_script(_TAKE)
+        self._script = self._redis.register_script(_RESERVE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,28 +94,24 @@ class Pace:
         """Give the connections back."""
         await self._redis.aclose()
 
-    async def take(self, destination_id: int, rate: float, wanted: int) -> Grant:
-        """Leave to send up to `wanted` requests at once, at `rate` requests a second (above 0).
+    async def reserve(self, destination_id: int, rate: float, wanted: int) -> Grant:
+        """Moments for up to `wanted` requests, at `rate` requests a second (above 0), at most AHEAD seconds from now.
 
-        Returns when they may leave, at most AHEAD seconds later. What is granted and not used is lost.
-        Raises PaceUnavailable, within REDIS_SECONDS.
+        What is granted and not used is lost. Raises PaceUnavailable, within REDIS_SECONDS.
         """
         if wanted < 1:
-            return Grant(0, 0.0)
-        burst = max(1.0, rate * BURST)
-        most = min(wanted, int(burst))
-        enough = max(1, min(most, int(rate * GROUP)))
+            return Grant((), 0.0)
+        enough = max(1, min(wanted, int(rate * GROUP)))
         gap = 1e6 / rate
         try:
             async with asyncio.timeout(REDIS_SECONDS):
-                count, delay, wait = await self._script(
-                    keys=[f"portal:pace:{destination_id}"], args=[gap, burst * gap, AHEAD * 1e6, most, enough]
+                count, first, wait = await self._script(
+                    keys=[f"portal:pace:{destination_id}"], args=[gap, BURST * 1e6, AHEAD * 1e6, wanted, enough]
                 )
         except (RedisError, OSError) as error:
             raise PaceUnavailable(
                 "Redis does not answer, so the pace is not known and nothing is sent. Sending goes on by itself "
                 "when Redis is back."
             ) from error
-        if delay:
-            await asyncio.sleep(delay / 1e6)
-        return Grant(count, max(0, wait - delay) / 1e6)
+        now = time.monotonic()
+        return Grant(tuple(now + (first + n * gap) / 1e6 for n in range(count)), wait / 1e6)

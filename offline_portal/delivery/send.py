@@ -22,6 +22,7 @@ from offline_portal.claims import ClaimLost
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery.bearer import Bearer, Tokens
 from offline_portal.delivery.doors import Doors, in_doubt
+from offline_portal.delivery.gate import LATE, Gate
 from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.pace import Pace, PaceUnavailable
 from offline_portal.delivery.verdict import Judge
@@ -48,7 +49,8 @@ class Courier:
         self, hold: Hold, door: Doors, pace: Pace, tokens: Tokens, in_database: InDatabase,
         stopping: Callable[[], bool], drained: Callable[[], None],
     ) -> None:
-        self.hold, self.door, self.pace = hold, door, pace
+        self.hold, self.door = hold, door
+        self.gate = Gate(pace, hold.destination, hold.rate)
         self.bearer = Bearer(tokens, hold.connector, hold.settings, hold.secrets)
         self.in_database, self.stopping, self._drained = in_database, stopping, drained
         self.book = Book(hold)
@@ -106,13 +108,12 @@ class Courier:
             return [], math.inf
         try:
             wanted = min(room, len(self.pending), max(1, int(self.hold.rate)))
-            grant = await self.pace.take(self.hold.destination, self.hold.rate, wanted)
+            count, wait = await self.gate.reserve(wanted)
         except PaceUnavailable:
-            self.pause = NO_PACE_PAUSE
-            self._halt()
+            self._without_pace()
             return [], math.inf
-        taken = [self.pending.popleft() for _ in range(min(grant.count, len(self.pending)))]
-        return [parcel for rows in taken for parcel in self._build(rows)], grant.wait_seconds
+        taken = [self.pending.popleft() for _ in range(min(count, len(self.pending)))]
+        return [parcel for rows in taken for parcel in self._build(rows)], wait
 
     def _room(self) -> int:
         """Free lanes, and with a quick vendor a small stock, so that no lane waits for the next turn."""
@@ -162,6 +163,10 @@ class Courier:
             if verdict.repeat and not self.halted:
                 self.pending.appendleft(parcel.rows)
 
+    def _without_pace(self) -> None:
+        self.pause = NO_PACE_PAUSE
+        self._halt()
+
     def _halt(self) -> None:
         """Begin nothing more; what is on the wire is still awaited and written."""
         self.halted = True
@@ -197,8 +202,7 @@ class Courier:
 
     async def _carry(self, parcel: Parcel, begun_at: float) -> None:
         try:
-            parcel.request = await self.bearer.signed(parcel.request)
-            if time.monotonic() - begun_at > STALE_AFTER:
+            if not await self._may_leave(parcel, begun_at):
                 if in_doubt(parcel.request):
                     raise NoAnswer("The worker was held up before it could look for the file.")
                 parcel.error = NeverSent("The worker was held up before the request left.")
@@ -219,6 +223,20 @@ class Courier:
             raise
         finally:
             parcel.ended_at = timezone.now()
+
+    async def _may_leave(self, parcel: Parcel, begun_at: float) -> bool:
+        """Sign the request when its turn has come; False where that took too long, or Redis is away."""
+        unsigned, turn = parcel.request, -math.inf
+        try:
+            # A second time where a token had to be fetched.
+            while time.monotonic() - turn > LATE:
+                await self.gate.leave()
+                turn = time.monotonic()
+                parcel.request = await self.bearer.signed(unsigned)
+        except PaceUnavailable:
+            self._without_pace()
+            return False
+        return time.monotonic() - begun_at <= STALE_AFTER
 
     def _judge(self, parcel: Parcel) -> Judge:
         connector, payloads = self.hold.connector, [row.payload for row in parcel.rows]

@@ -136,16 +136,18 @@ async def _feed(
         for request in requests:
             waiting.put_nowait(request)
         return
+    from offline_portal.delivery.gate import Gate
     from offline_portal.delivery.pace import Pace
 
     async with Pace(redis_url) as pace:
-        place = 0
+        gate, place = Gate(pace, 0, rate), 0
         while place < len(requests):
-            grant = await pace.take(0, rate, len(requests) - place)
-            for request in requests[place : place + grant.count]:
+            count, wait = await gate.reserve(len(requests) - place)
+            for request in requests[place : place + count]:
+                await gate.leave()
                 waiting.put_nowait(request)
-            place += grant.count
-            await asyncio.sleep(grant.wait_seconds)
+            place += count
+            await asyncio.sleep(0 if count else wait)
 
 
 def _parts(payloads: Sequence[Payload], size: int) -> Iterator[list[Payload]]:

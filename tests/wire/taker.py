@@ -1,4 +1,4 @@
-"""A worker's way with the pace, as a program of its own: prints a line for each group it sends.
+"""A worker's way with the pace, as a program of its own: prints a line for each request it sends.
 
 Arguments: Redis address, seconds to run, then `destination:rate:wanted` for each destination it sends to.
 """
@@ -9,16 +9,19 @@ import asyncio
 import sys
 import time
 
+from offline_portal.delivery.gate import Gate
 from offline_portal.delivery.pace import Pace
 
 
 async def take_all(pace: Pace, destination: int, rate: float, wanted: int, end: float) -> None:
-    """Take as much as there is, waiting as told; a line is `destination:count:time.time()`."""
+    """Take as much as there is, waiting as told; a line is `destination:time.time()`."""
+    gate = Gate(pace, destination, rate)
     while time.time() < end:
-        grant = await pace.take(destination, rate, wanted)
-        if grant.count:
-            print(f"{destination}:{grant.count}:{time.time()}")
-        await asyncio.sleep(grant.wait_seconds)
+        count, wait = await gate.reserve(wanted)
+        for _ in range(count):
+            await gate.leave()
+            print(f"{destination}:{time.time()}")
+        await asyncio.sleep(wait if not count else 0)
 
 
 async def main(url: str, seconds: float, *wishes: str) -> None:

@@ -1,0 +1,64 @@
+"""The last step before a request leaves: each goes at a moment that the pace has given, or waits for another one.
+
+Between asking the pace and sending lies a transaction, and a lane that must be free. Were whatever is late simply sent,
+a database that stood still for a second would be followed by a second's worth of requests at once, from each worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from offline_portal.delivery.pace import Pace, PaceUnavailable
+
+LATE = 0.05
+"""A moment missed by more than so many seconds is lost."""
+
+
+class Gate:
+    """Lets the requests of one courier out, at the pace of its destination."""
+
+    def __init__(self, pace: Pace, destination: int, rate: float) -> None:
+        self._pace, self._destination, self._rate = pace, destination, rate
+        self._moments: deque[float] = deque()
+        self._waiting = 0
+        self._first = asyncio.Lock()
+        self._shut: PaceUnavailable | None = None
+
+    async def reserve(self, wanted: int) -> tuple[int, float]:
+        """Moments for up to `wanted` requests: how many there are, and seconds until asking again makes sense.
+
+        Raises PaceUnavailable, and from then on at once: fifty lanes must not wait for a Redis that hangs one after
+        the other.
+        """
+        if self._shut:
+            raise self._shut
+        try:
+            grant = await self._pace.reserve(self._destination, self._rate, wanted)
+        except PaceUnavailable as error:
+            self._shut = error
+            raise
+        self._moments.extend(grant.moments)
+        return len(grant.moments), grant.wait_seconds
+
+    async def leave(self) -> None:
+        """Returns when one request may leave, to be sent at once. Raises PaceUnavailable."""
+        self._waiting += 1
+        try:
+            async with self._first:
+                moment = await self._next()
+        finally:
+            self._waiting -= 1
+        await asyncio.sleep(max(0.0, moment - time.monotonic()))
+
+    async def _next(self) -> float:
+        """The first moment that is not lost. Those who waited for a lane need new ones, and ask for all at once."""
+        while True:
+            while self._moments:
+                moment = self._moments.popleft()
+                if moment >= time.monotonic() - LATE:
+                    return moment
+            count, wait = await self.reserve(self._waiting)
+            if not count:
+                await asyncio.sleep(wait)
