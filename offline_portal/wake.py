@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import django_rq
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -20,10 +21,6 @@ from redis.exceptions import RedisError
 from offline_portal.models import Wakeup
 
 log = logging.getLogger(__name__)
-
-LOST_AFTER = timedelta(seconds=75)
-"""A wake-up that no worker started within this time is taken for lost: a shift ends after 30 s and the
-flight it still awaits after as many again."""
 
 _STAGES = {
     "read": "offline_portal.intake.store.read",
@@ -34,6 +31,14 @@ _STAGES = {
 }
 
 
+def lost_after() -> timedelta:
+    """A wake-up that no worker started within this time is taken for lost, 75 s as shipped.
+
+    Until then a worker may still be at a shift, and at the flight that it awaits behind it.
+    """
+    return timedelta(seconds=1.25 * (settings.PORTAL_SHIFT_SECONDS + settings.PORTAL_REQUEST_DEADLINE))
+
+
 def wake(queue: str, work: str, most: int = 1) -> bool:
     """Have a worker of `queue` ("intake" or "delivery") do `work` ("read:ID", "check:ID", "queue:ID", "cancel:ID",
     "shift").
@@ -41,7 +46,7 @@ def wake(queue: str, work: str, most: int = 1) -> bool:
     At most `most` wake-ups for the same work are outstanding. Never raises when Redis is away. Returns whether a new
     wake-up was noted.
     """
-    fresh = Wakeup.objects.filter(queue=queue, work=work, created_at__gt=timezone.now() - LOST_AFTER)
+    fresh = Wakeup.objects.filter(queue=queue, work=work, created_at__gt=timezone.now() - lost_after())
     if fresh.count() >= most:
         return False
     note = Wakeup.objects.create(queue=queue, work=work)

@@ -16,7 +16,7 @@ from offline_portal import claims
 from offline_portal.delivery import abandoned, counting, release
 from offline_portal.delivery import hold as holding
 from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
-from offline_portal.wake import LOST_AFTER, wake
+from offline_portal.wake import lost_after, wake
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def one_pass() -> dict[str, int]:
     """Look once; returns what was brought back, by kind. Two sweepers at once do no harm."""
     now = timezone.now()
-    Wakeup.objects.filter(created_at__lt=now - LOST_AFTER).delete()
+    Wakeup.objects.filter(created_at__lt=now - lost_after()).delete()
     found = {
         "intake": _wake_intake(),
         "scheduled": release.release_due(),
