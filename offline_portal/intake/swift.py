@@ -28,7 +28,8 @@ _ROWS = 2000
 _SIZE = struct.Struct("<I")
 
 # Searched for as plain bytes first: a regular expression over the whole sheet takes as long as reading it.
-_ERRORS = (b't="e"', b"t='e'", b't="d"', b"t='d'")
+_ERRORS = (b't="e"', b't="d"')
+_ERRORS_IN_SINGLE_QUOTES = (b"t='e'", b"t='d'")
 _SPACED = (b"<t> ", b"<t>\n", b"<t>\t", b"<t>\r", b" </t>", b"\n</t>", b"\t</t>", b"\r</t>")
 _TRIMMED = re.compile(rb"<t>(?:\s[^<]*|[^<]*\s)</t>")
 
@@ -89,7 +90,9 @@ def is_plain(blocks: Iterable[bytes]) -> bool:
         block = held + block
         if b":c " in block or b":t>" in block or any(mark in block for mark in _ERRORS):
             return False
-        if any(mark in block for mark in _SPACED) and _TRIMMED.search(block):
+        if b"='" in block and any(mark in block for mark in _ERRORS_IN_SINGLE_QUOTES):
+            return False
+        if b"<t>" in block and any(mark in block for mark in _SPACED) and _TRIMMED.search(block):
             return False
         held = block[-4096:]
     return True
