@@ -122,6 +122,8 @@ REDIS_URL = env.redis_url(PORTAL_DATA)
 _QUEUE = {"URL": REDIS_URL or "redis://127.0.0.1:6379/0", "SERIALIZER": "rq.serializers.JSONSerializer"}
 RQ_QUEUES = {"intake": _QUEUE, "delivery": _QUEUE}
 RQ = {"COMMIT_MODE": "auto"}
+PORTAL_JOBS = {"offline_portal.wake.start"}
+"""All that a worker runs, whatever else lies in Redis."""
 
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",

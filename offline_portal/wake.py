@@ -29,6 +29,7 @@ _STAGES = {
     "cancel": "offline_portal.delivery.control.run_cancel",
     "shift": "offline_portal.delivery.shift.run",
 }
+_WITHOUT_NUMBER = ("shift",)
 
 
 def lost_after() -> timedelta:
@@ -54,12 +55,20 @@ def wake(queue: str, work: str, most: int = 1) -> bool:
     return True
 
 
-def start(work: str, note: int) -> None:
-    """What an RQ job runs: do the work that woke us."""
-    Wakeup.objects.filter(pk=note).delete()
-    stage, _, number = work.partition(":")
+def start(work: str = "", note: object = None) -> None:
+    """What an RQ job runs: do the work that woke us. What this version does not know is refused, in one line."""
+    if isinstance(note, int):
+        Wakeup.objects.filter(pk=note).delete()
+    stage, colon, number = work.partition(":")
+    if stage not in _STAGES or bool(colon) == (stage in _WITHOUT_NUMBER) or (colon and not _is_id(number)):
+        log.error("“%s” is no work of this version of the portal; the sweeper wakes for whatever is due", work)
+        return
     arguments: list[Any] = [int(number)] if number else []
     import_string(_STAGES[stage])(*arguments)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def load() -> None:

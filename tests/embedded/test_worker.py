@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from rq import Queue
+from rq import Callback, Queue
 from rq.serializers import JSONSerializer
 
 from offline_portal.embedded import redis_server
@@ -38,7 +38,8 @@ class Bench:
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[str]]:
-        with start("manage.py", "worker", "delivery", REDIS_URL=self.url) as worker:
+        known = {"REDIS_URL": self.url, "DJANGO_SETTINGS_MODULE": "tests.embedded.settings"}
+        with start("manage.py", "worker", "delivery", **known) as worker:
             try:
                 assert wait_until(self.registered)
                 yield worker
@@ -59,6 +60,24 @@ def test_it_works_off_its_queue_and_only_its_queue(bench: Bench) -> None:
         bench.enqueue("note", "mine")
         assert wait_until(bench.lines)
     assert bench.lines() == ["mine"]
+
+
+def test_what_is_not_the_portals_is_refused_and_never_run(bench: Bench) -> None:
+    """Whoever can write to Redis must not be able to run code: neither by a pickle nor by a name."""
+    victim = bench.file.with_name("victim")
+    callback = {"on_success": Callback("tests.embedded.jobs.note")}
+    with bench.worker() as worker:
+        bench.queue.enqueue("os.mkdir", str(victim))
+        bench.queue.enqueue("offline_portal.no_such.thing", 1)
+        Queue("delivery", connection=bench.client).enqueue("os.mkdir", str(victim))
+        bench.enqueue("note", "with a callback", **callback)
+        bench.enqueue("note", "mine")
+        assert wait_until(bench.lines)
+        assert bench.lines() == ["mine"] and not victim.exists()
+        assert bench.client.llen("rq:queue:delivery:intermediate") == 0
+        worker.terminate()
+        said = worker.communicate(timeout=20)[0]
+    assert said.count("is not one of the portal's") == 4 and "Traceback" not in said
 
 
 def test_a_time_limit_on_a_job_is_not_kept(bench: Bench) -> None:
