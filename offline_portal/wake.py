@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 
+from offline_portal.collector import leave_alone_what_is_here
 from offline_portal.models import Wakeup
 
 log = logging.getLogger(__name__)
@@ -72,9 +73,10 @@ def _is_id(text: str) -> bool:
 
 
 def load() -> None:
-    """Import all stages, so that the work-horses that a worker forks find them imported."""
+    """Import all stages, so that the work-horses that a worker forks find them imported and share their memory."""
     for stage in _STAGES.values():
         import_string(stage)
+    leave_alone_what_is_here()
 
 
 def _enqueue(queue: str, work: str, note: int) -> None:

@@ -17,6 +17,7 @@ from offline_portal.audit.keys import duplicate_digester
 from offline_portal.checking import Plan, compile_plan
 from offline_portal.checks import duplicates
 from offline_portal.checks.overlay import Overlay
+from offline_portal.collector import looking_between
 from offline_portal.compact_json import encoder
 from offline_portal.models import Delivery, Row, Send, Upload
 
@@ -97,23 +98,29 @@ def run(send_id: int) -> None:
 
 
 def _check_rows(send: Send, fence: int) -> None:
-    judge, reached = Judge(send), send.reached_line
-    overlay = Overlay(send)
-    while rows := list(
-        Row.objects.filter(upload=send.upload_id, line__gt=reached)
-        .order_by("line").values_list("line", "cells", "problems")[:CHUNK]
-    ):
-        reached = rows[-1][0]
+    judge, overlay = Judge(send), Overlay(send)
+    for rows in looking_between(_unchecked(send)):
         judged = list(_judged(judge, rows, overlay))
         ready = sum(1 for row in judged if row[3] == "ready")
         excluded = sum(1 for row in judged if row[3] == "excluded")
         with transaction.atomic():
             claims.keep(
-                Send, send.pk, fence, reached_line=reached, unchecked=F("unchecked") - len(judged),
+                Send, send.pk, fence, reached_line=rows[-1][0], unchecked=F("unchecked") - len(judged),
                 ready=F("ready") + ready, excluded=F("excluded") + excluded,
                 problem=F("problem") + (len(judged) - ready - excluded),
             )
             bulk.insert(Delivery, FIELDS, judged)
+
+
+def _unchecked(send: Send) -> Iterator[list[tuple[Any, ...]]]:
+    """Chunks of Rows behind the last line reached: line, cells, problems."""
+    reached = send.reached_line
+    while rows := list(
+        Row.objects.filter(upload=send.upload_id, line__gt=reached)
+        .order_by("line").values_list("line", "cells", "problems")[:CHUNK]
+    ):
+        reached = rows[-1][0]
+        yield rows
 
 
 def _judged(judge: Judge, rows: list[tuple[Any, ...]], overlay: Overlay) -> Iterator[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from connectors.base import Connector
 from offline_portal import bulk, claims
 from offline_portal.audit import chain
 from offline_portal.audit.search import digest
+from offline_portal.collector import looking_between
 from offline_portal.delivery import batches
 from offline_portal.delivery.counting import finish_if_over
 from offline_portal.models import Batch, Delivery, Destination, Identifier, Send, SentKey
@@ -41,7 +43,7 @@ def run(send_id: int) -> None:
     send = Send.objects.select_related("destination", "settings_version").get(pk=send_id)
     connector = connectors.get(send.destination.connector)  # type: ignore[union-attr]
     try:
-        while chunk := _next_chunk(send):
+        for chunk in looking_between(iter(partial(_next_chunk, send), [])):
             with transaction.atomic():
                 _queue_chunk(send, fence, connector, chunk)
         _flip(send, fence)

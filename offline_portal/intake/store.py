@@ -21,6 +21,7 @@ from django.db import transaction
 
 from offline_portal import bulk, claims
 from offline_portal.audit import chain
+from offline_portal.collector import looking_between
 from offline_portal.compact_json import encoder
 from offline_portal.intake import Limits, Options, Problem, Reading, Refused, SourceRow, open_file, safe_name
 from offline_portal.models import Row, Send, Upload
@@ -127,7 +128,7 @@ def read(upload_id: int) -> None:
 def _store_rows(upload: Upload, fence: int, reading: Reading) -> None:
     last = Row.objects.filter(upload=upload).order_by("-line").values_list("line", flat=True).first() or 0
     stored, problems = upload.rows, upload.problems
-    for chunk in reading.chunks(CHUNK):
+    for chunk in looking_between(reading.chunks(CHUNK)):
         fresh = chunk if chunk[0].line > last else [row for row in chunk if row.line > last]
         if not fresh:
             continue

@@ -16,6 +16,9 @@ def start() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    from offline_portal import wake
+
+    wake.load()  # as a worker begins
 
 
 class Portal:
