@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Min, Q
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 import connectors
@@ -93,10 +94,11 @@ def claim_due(busy: set[int]) -> list[Hold]:
 
 
 def next_due() -> datetime | None:
-    """When the next Batch of a living Send falls due, or a destination's wait ends; None when there is none."""
+    """When somebody can take the next Batch of a living Send: it is due, its destination waits no longer, and nobody
+    holds it or their lease is over. None when there is none."""
     waiting = Batch.objects.filter(done=False, send__status__in=_ALIVE, send__destination__paused=False)
-    found = waiting.order_by("due_at").values_list("due_at", "send__destination__waits_until", "lease_until").first()
-    return max(moment for moment in found if moment) if found else None
+    held, waits = Coalesce("lease_until", "due_at"), Coalesce("send__destination__waits_until", "due_at")
+    return waiting.aggregate(first=Min(Greatest("due_at", held, waits)))["first"]
 
 
 def _claim_one(send_id: int) -> Hold | None:

@@ -62,7 +62,7 @@ class _Shift:
                 await self._wait()
             while self.couriers:
                 await self._wait()
-        if await self._in_database(holding.next_due) is not None:
+        if await self._falls_due_within(settings.PORTAL_SHIFT_SECONDS):
             await self._in_database(wake, "delivery", "shift")
 
     def _stopping(self) -> bool:
@@ -95,7 +95,17 @@ class _Shift:
         except Exception:
             # One Batch that cannot be sent must not stop the others; it comes back after a growing pause.
             log.exception("Batch %s could not be sent", hold.batch)
+            await self._leave(hold)
+
+    async def _leave(self, hold: Hold) -> None:
+        """Close what it began: rows of a Send that is stopped meanwhile would be `sending` for ever."""
+        try:
+            await self._in_database(abandoned.close, hold)
             await self._in_database(holding.give_back, hold, True, False)
+        except ClaimLost:
+            pass
+        except Exception:
+            log.exception("Batch %s is left to the sweeper", hold.batch)
 
     async def _wait(self) -> None:
         """Until a courier is done, or a moment has passed in which new work may have come."""
@@ -111,8 +121,12 @@ class _Shift:
 
     async def _soon(self) -> bool:
         """Whether a Batch falls due before this shift is over."""
+        return await self._falls_due_within(self.over - time.monotonic())
+
+    async def _falls_due_within(self, seconds: float) -> bool:
+        """For what falls due later no shift should wait, nor one after the other: the sweeper wakes another then."""
         due = await self._in_database(holding.next_due)
-        return due is not None and (due - timezone.now()).total_seconds() < self.over - time.monotonic()
+        return due is not None and (due - timezone.now()).total_seconds() < seconds
 
     def _in_database(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
         """Run in the one thread that owns the database connection."""

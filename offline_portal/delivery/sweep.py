@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import django_rq
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db.models import F, Q
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -57,12 +58,17 @@ def _close_abandoned() -> int:
         fence = claims.take(Batch, batch_id, done=False)
         if fence is None:
             continue
-        hold = holding.load(batch_id, fence)
         try:
+            hold = holding.load(batch_id, fence)
             closed += abandoned.close(hold)
+            holding.give_back(hold, again=False, settled=False)
         except claims.ClaimLost:
             continue
-        holding.give_back(hold, again=False, settled=False)
+        except DatabaseError:
+            raise
+        except Exception:
+            # One Batch that cannot be closed must not keep all others waiting; it comes back with its next lease.
+            log.exception("Batch %s could not be closed", batch_id)
     return closed
 
 

@@ -1,0 +1,92 @@
+"""Workers that stumble, answers that take long, and shifts that wake each other for nothing."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from offline_portal.delivery import abandoned, control, hold, shift, sweep
+from offline_portal.delivery.writing import Book
+from offline_portal.models import Batch, Send, Wakeup
+from tests.conftest import Road
+from tests.delivery.test_faults import begin_and_die, lapse
+from tests.delivery.test_road import KISS, QUBIT, counts
+
+BATCHES = QUBIT.splitlines()[0] + "\n" + "".join(
+    f"visitor-{n},2026-10-05 09:00:00,{n}.50,EUR,order-{n}\n" for n in range(20)
+)  # fmt: skip
+
+
+def test_what_a_worker_began_before_it_stumbled_ends_though_its_send_is_cancelled(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    road.emulator.set("qubit", delay_ms=300)
+    send = road.queue(road.check(road.upload(BATCHES), road.destination("qubit")))
+    turn = Book.turn
+
+    def stumble(book: Book, landed: Any, parcels: Any) -> bool:
+        if landed:
+            raise ValueError("a mistake of ours")
+        return turn(book, landed, parcels)
+
+    monkeypatch.setattr(Book, "turn", stumble)
+    road.shift(send, 2)
+    monkeypatch.setattr(Book, "turn", turn)
+    control.cancel(Send.objects.get(pk=send.pk), road.olivia)
+    lapse(lease_until__isnull=False)
+    sweep.one_pass()
+    send.refresh_from_db()
+    assert counts(send) == {"unknown": 20}
+
+
+def test_one_batch_that_cannot_be_closed_does_not_keep_the_sweeper_from_the_others(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = road.queue(road.check(road.upload(QUBIT), road.destination("qubit")))
+    begin_and_die(road, bad)
+    good = road.queue(road.check(road.upload(KISS), road.destination("kissmetrics")))
+    begin_and_die(road, good)
+    lapse(send=bad)
+    time.sleep(0.01)
+    lapse(send=good)
+    close = abandoned.close
+
+    def stumble(held: hold.Hold) -> int:
+        if held.send == bad.pk:
+            raise ValueError("a mistake of ours")
+        return close(held)
+
+    monkeypatch.setattr(abandoned, "close", stumble)
+    assert sweep.one_pass()["abandoned"] == 120
+    good.refresh_from_db()
+    assert good.sending == 0
+
+
+def test_a_shift_wakes_no_other_while_nothing_falls_due(road: Road) -> None:
+    where = road.destination("kissmetrics")
+    send = road.queue(road.check(road.upload(KISS), where))
+    where.waits_until = timezone.now() + timedelta(hours=1)
+    where.save()
+    Wakeup.objects.all().delete()
+    begun = time.monotonic()
+    shift.run(20)
+    assert time.monotonic() - begun < 15
+    assert not Wakeup.objects.exists(), "or shifts would follow each other for an hour"
+    where.waits_until = timezone.now()
+    where.save()
+    assert sweep.one_pass()["shifts"] == 1
+    assert counts(road.shift(send)) == {"accepted": 120}
+
+
+def test_the_next_batch_is_that_which_somebody_can_take_first(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.base.Connector.rows_a_batch", 10)
+    road.queue(road.check(road.upload(BATCHES), road.destination("qubit")))
+    assert Batch.objects.count() == 2
+    Batch.objects.filter(number=1).update(due_at=timezone.now() - timedelta(minutes=1))
+    assert hold.claim_due(set())[0].batch == Batch.objects.get(number=1).pk
+    due = hold.next_due()
+    assert due is not None and due <= timezone.now(), "the other one is free"
