@@ -65,6 +65,8 @@ class Courier:
         self.again = False
         self.pause = 0.0
         self.halted = False
+        self._kept_at = time.monotonic()
+        """When the claim was renewed last."""
         self._something = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -95,7 +97,7 @@ class Courier:
             parcels, wait = await self._next_parcels()
             if self.settled and not self.pending and not self.again:
                 self._drained()
-            if parcels or landed:
+            if parcels or landed or self._lease_wants_renewing():
                 await self._turn(landed, parcels)
             elif not self.flying and not self.begun and (self.halted or not self.pending):
                 return
@@ -130,6 +132,7 @@ class Courier:
         return [Parcel(rows, self.bearer.announced(request))]
 
     async def _turn(self, landed: list[Parcel], parcels: list[Parcel]) -> None:
+        self._kept_at = time.monotonic()
         try:
             may_leave = await self.in_database(self.book.turn, landed, parcels)
         except RowsGone:
@@ -142,6 +145,10 @@ class Courier:
             begun_at = time.monotonic()
             self.begun.extend((parcel, begun_at) for parcel in parcels)
             self._ready.set()
+
+    def _lease_wants_renewing(self) -> bool:
+        """A vendor may take longer to answer than the lease lasts."""
+        return bool(self.flying) and time.monotonic() - self._kept_at >= settings.PORTAL_LEASE / 3
 
     def _learn(self, landed: list[Parcel]) -> None:
         """What the answers mean for the rest of this Batch."""

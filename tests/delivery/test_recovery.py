@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
+from django.db import connections
 from django.utils import timezone
 
 from offline_portal.delivery import abandoned, control, hold, shift, sweep
@@ -90,3 +93,23 @@ def test_the_next_batch_is_that_which_somebody_can_take_first(road: Road, monkey
     assert hold.claim_due(set())[0].batch == Batch.objects.get(number=1).pk
     due = hold.next_due()
     assert due is not None and due <= timezone.now(), "the other one is free"
+
+
+def test_a_slow_answer_is_awaited_for_longer_than_a_lease(road: Road, settings: LazySettings) -> None:
+    settings.PORTAL_LEASE = 4
+    road.emulator.set("qubit", delay_ms=9_000)
+    send = road.queue(road.check(road.upload(BATCHES), road.destination("qubit")))
+
+    def work() -> None:
+        try:
+            shift.run(2)
+        finally:
+            connections.close_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    while worker.is_alive():
+        sweep.one_pass()
+        time.sleep(0.2)
+    send.refresh_from_db()
+    assert counts(send) == {"accepted": 20}, "taken for dead while it waited"
