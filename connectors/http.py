@@ -12,6 +12,7 @@ import re
 import select
 import socket
 import ssl
+import time
 from functools import cache, lru_cache
 from typing import Any, Self
 from weakref import WeakSet
@@ -30,6 +31,8 @@ BODY_LIMIT = 1_000_000
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 1.5
 """A connection idle for longer is not used again: servers close theirs after 2 s (gunicorn) or more."""
+HELD_UP_SECONDS = 1.0
+"""When connecting took so much longer than it may, we were stopped meanwhile (a suspended machine): it is too late."""
 HEADER_LINE_LIMIT = 32_768
 
 _NEVER_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -172,11 +175,17 @@ class _FreshConnector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._used: WeakSet[ResponseHandler] = WeakSet()
 
-    async def connect(self, *arguments: Any, **options: Any) -> Connection:
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        begun = time.monotonic()
         while True:
-            connection = await super().connect(*arguments, **options)
+            connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
             assert protocol is not None
+            if time.monotonic() - begun > (timeout.connect or CONNECT_SECONDS) + HELD_UP_SECONDS:
+                connection.close()
+                raise NeverSent("This program was held up before the request left.")
             if protocol not in self._used:
                 self._used.add(protocol)
                 return connection
