@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import F
-from django.utils import timezone
 
 from offline_portal.delivery.hold import Hold
-from offline_portal.delivery.pausing import back_off, pause_destination
+from offline_portal.delivery.pausing import back_off, pause_destination, wait
 from offline_portal.delivery.verdict import FIRST_SINGLES
-from offline_portal.models import Destination, Send
+from offline_portal.models import Send
 
 if TYPE_CHECKING:
     from offline_portal.delivery.writing import Parcel
@@ -25,16 +23,11 @@ def after(hold: Hold, landed: Sequence[Parcel]) -> None:
         if verdict is None:
             continue
         if verdict.wait is not None:
-            _wait(hold, verdict.wait)
+            wait(hold.destination, verdict.wait or back_off(hold.tries + 1))
         if verdict.pause:
             pause_destination(hold.destination, verdict.pause)
         if verdict.refusal:
             _count_refusal(hold, verdict.refusal)
-
-
-def _wait(hold: Hold, seconds: float) -> None:
-    until = timezone.now() + timedelta(seconds=seconds or back_off(hold.tries + 1))
-    Destination.objects.filter(pk=hold.destination).exclude(waits_until__gt=until).update(waits_until=until)
 
 
 def _count_refusal(hold: Hold, words: str) -> None:

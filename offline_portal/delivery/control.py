@@ -60,7 +60,8 @@ def resume(send: Send, actor: User) -> Send:
 
 def destination_opened(destination: Destination) -> None:
     """Inside the transaction that opened it: the sends that stood still because of it go on."""
-    Destination.objects.filter(pk=destination.pk).update(waits_until=None, failures=0)
+    # A pause that we took after faults is over; one that the vendor asked for is not ours to end.
+    Destination.objects.filter(pk=destination.pk, failures__gt=0).update(waits_until=None, failures=0)
     _go_on(Send.objects.filter(destination=destination, status=S.PAUSED, held=True))
 
 

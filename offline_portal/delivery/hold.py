@@ -18,7 +18,7 @@ import connectors
 from connectors.base import ALONE, Connector, Payload, Request
 from connectors.by_file import FileConnector, Frame
 from offline_portal import claims, secrets
-from offline_portal.delivery.pausing import back_off, pause_destination
+from offline_portal.delivery.pausing import back_off, pause_destination, wait
 from offline_portal.models import Batch, Delivery, Destination, Outcome, Send
 
 _ALIVE = (Send.Status.QUEUED, Send.Status.SENDING)
@@ -172,14 +172,15 @@ def requests_of(hold: Hold, rows: Sequence[QueuedRow]) -> Iterator[list[QueuedRo
             yield parcel[start : start + most]
 
 
-def give_back(hold: Hold, again: bool, settled: bool, pause: float = 0.0) -> None:
+def give_back(hold: Hold, again: bool, settled: bool, pause: float = 0.0, put_off: bool = False) -> None:
     """End the claim; what is left of the Batch is due after `pause` seconds.
 
-    `again`: requests went unanswered, so the pause grows with each such claim. `settled`: at least one row came to
-    its end. When nothing did, the whole destination waits: a vendor that is down is not asked once a Batch.
+    `again`: requests went unanswered, so the pause grows with each such claim. `put_off`: the vendor asked us to wait
+    and did not say for how long; that pause grows as well. `settled`: at least one row came to its end. When nothing
+    did, the whole destination waits: a vendor that is down is not asked once a Batch.
     """
     left = Delivery.objects.filter(batch=hold.batch, status__in=("queued", "sending")).exists()
-    tries = 0 if settled else hold.tries + again
+    tries = 0 if settled else hold.tries + (again or put_off)
     now = timezone.now()
     due = now + timedelta(seconds=back_off(tries) if again else pause)
     if not claims.give_back(Batch, hold.batch, hold.fence, done=not left, due_at=due, tries=min(tries, 1_000)):
@@ -189,4 +190,5 @@ def give_back(hold: Hold, again: bool, settled: bool, pause: float = 0.0) -> Non
         where.filter(failures__gt=0).update(failures=0)
     elif again:
         failures = min(hold.failures + 1, 1_000)
-        where.update(failures=failures, waits_until=now + timedelta(seconds=back_off(failures)))
+        where.update(failures=failures)
+        wait(hold.destination, back_off(failures))

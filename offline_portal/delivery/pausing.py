@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
 from offline_portal.audit import chain
 from offline_portal.models import Destination, Send
@@ -14,6 +16,12 @@ def back_off(tries: int) -> float:
     """Seconds to wait after `tries` failed tries: doubling, with jitter, up to a ceiling."""
     longest = min(settings.PORTAL_RETRY_CEILING, settings.PORTAL_RETRY_BASE * 2 ** min(max(tries - 1, 0), 30))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def wait(destination: int, seconds: float) -> None:
+    """Nothing is sent to the destination for so many seconds; a longer wait that is there already stays."""
+    until = timezone.now() + timedelta(seconds=seconds)
+    Destination.objects.filter(pk=destination).exclude(waits_until__gt=until).update(waits_until=until)
 
 
 def pause_destination(destination: int, reason: str, actor: str = "portal") -> bool:

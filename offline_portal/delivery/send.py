@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections import deque
@@ -27,6 +28,8 @@ from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.pace import Pace, PaceUnavailable
 from offline_portal.delivery.verdict import Judge
 from offline_portal.delivery.writing import Book, Parcel, RowsGone
+
+log = logging.getLogger(__name__)
 
 InDatabase = Callable[..., Awaitable[Any]]
 
@@ -63,10 +66,14 @@ class Courier:
         """Seconds of the slowest answer of late."""
         self.settled = False
         self.again = False
+        self.put_off = False
+        """The vendor wants to be left alone, and did not say for how long."""
         self.pause = 0.0
         self.halted = False
         self._kept_at = time.monotonic()
         """When the claim was renewed last."""
+        self.barred = False
+        """The vendor wants no more requests: what has begun and not left does not leave."""
         self._something = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -76,13 +83,16 @@ class Courier:
         lanes = [asyncio.create_task(self._lane()) for _ in range(self.hold.lanes)]
         try:
             await self._take_turns()
-            await self.in_database(holding.give_back, self.hold, self.again, self.settled, self.pause)
+            await self.in_database(self._give_back)
         except ClaimLost:
             pass
         finally:
             for lane in lanes:
                 lane.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)
+
+    def _give_back(self) -> None:
+        holding.give_back(self.hold, self.again, self.settled, self.pause, self.put_off)
 
     def _requests(self) -> list[list[QueuedRow]]:
         self.hold = holding.with_doubt(self.hold)
@@ -162,7 +172,9 @@ class Courier:
             else:
                 self.unanswered = 0
                 self.settled = self.settled or any(row.status != "queued" for row in verdict.rows)
+            self.put_off = self.put_off or verdict.wait == 0
             if verdict.wait is not None or verdict.pause:
+                self.barred = True
                 self._halt()
             if verdict.split and not self.halted:
                 middle = len(parcel.rows) // 2
@@ -209,11 +221,11 @@ class Courier:
 
     async def _carry(self, parcel: Parcel, begun_at: float) -> None:
         try:
-            if not await self._may_leave(parcel, begun_at):
+            if held_up := await self._held_up(parcel, begun_at):
                 if in_doubt(parcel.request):
-                    raise NoAnswer("The worker was held up before it could look for the file.")
-                parcel.error = NeverSent("The worker was held up before the request left.")
-                parcel.verdict = self._judge(parcel).of_held_up()
+                    raise NoAnswer(f"{held_up} The portal could not look for the file.")
+                parcel.error = NeverSent(held_up)
+                parcel.verdict = self._judge(parcel).of_held_up(held_up)
                 return
             left_at = time.monotonic()
             parcel.response = await self.door.send(parcel.request, settings.PORTAL_REQUEST_DEADLINE)
@@ -227,12 +239,15 @@ class Courier:
         except BaseException as error:
             parcel.error = NoAnswer(f"Interrupted ({type(error).__name__}).")
             parcel.verdict = self._judge(parcel).of_error(parcel.error)
-            raise
+            if not isinstance(error, Exception):
+                raise
+            # A mistake of ours costs this request, and must not cost the lane.
+            log.error("Attempt %s ended in an unforeseen way (%s)", parcel.attempt, type(error).__name__)
         finally:
             parcel.ended_at = timezone.now()
 
-    async def _may_leave(self, parcel: Parcel, begun_at: float) -> bool:
-        """Sign the request when its turn has come; False where that took too long, or Redis is away."""
+    async def _held_up(self, parcel: Parcel, begun_at: float) -> str:
+        """Sign the request when its turn has come; returns why it must not leave, or nothing."""
         unsigned, turn = parcel.request, -math.inf
         try:
             # A second time where a token had to be fetched.
@@ -242,8 +257,11 @@ class Courier:
                 parcel.request = await self.bearer.signed(unsigned)
         except PaceUnavailable:
             self._without_pace()
-            return False
-        return time.monotonic() - begun_at <= STALE_AFTER
+            return "Redis, which keeps the pace, went away before the request left."
+        if self.barred:
+            return "It was held back before it left, because the vendor wanted no more requests."
+        late = time.monotonic() - begun_at > STALE_AFTER
+        return "The worker was held up before the request left." if late else ""
 
     def _judge(self, parcel: Parcel) -> Judge:
         connector, payloads = self.hold.connector, [row.payload for row in parcel.rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +32,10 @@ BROKEN_CONNECTION = {
     410: "The vendor has shut this address down (410).",
     415: "The vendor does not take this kind of content (415).",
 }
+WAIT_503 = "wait_503"
+"""The code of a 503 that asks to wait; any other 503 may have been answered after the row was stored."""
 LONGEST_WAIT = 24 * 3600.0
+_SECONDS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,20})?")
 FIRST_SINGLES = 5
 """So many single rows refused in the same words, none accepted: then it is not the rows."""
 
@@ -102,10 +105,9 @@ class Judge:
         text = "The vendor refused the access token (401); the portal asks for a new one."
         return Verdict(self._queued("http_401", text), repeat=True)
 
-    def of_held_up(self) -> Verdict:
-        """The verdict when the worker itself was too slow to let the request leave."""
-        text = "The worker was held up before the request left; it goes once more."
-        return Verdict(self._queued("held_up", text, never_arrived=True), repeat=True)
+    def of_held_up(self, why: str) -> Verdict:
+        """The verdict when we did not let the request leave."""
+        return Verdict(self._queued("held_up", f"{why} It goes once more.", never_arrived=True), repeat=True)
 
     def of_answer(self, response: Response) -> Verdict:
         """The verdict of an answer."""
@@ -129,7 +131,8 @@ class Judge:
         retry_after = seconds_to_wait(response)
         if status == 429 or (status == 503 and response.header("Retry-After")):
             text = f"The vendor asks us to wait ({status})."
-            return Verdict(self._queued(f"http_{status}", text), wait=retry_after or 0.0)
+            code = "http_429" if status == 429 else WAIT_503
+            return Verdict(self._queued(code, text), wait=retry_after or 0.0)
         if status == 409 and all(self.harmless):
             text = "The vendor is still busy with this (409)."
             return Verdict(self._queued("http_409", text), wait=retry_after or 0.0)
@@ -191,17 +194,14 @@ def excerpt(response: Response) -> str:
 
 
 def seconds_to_wait(response: Response) -> float | None:
-    """Retry-After as seconds from now (RFC 9110, 10.2.3): a number or a date; None when it is neither."""
+    """Retry-After as seconds from now (RFC 9110, 10.2.3), at most a day; None when it is neither number nor date."""
     text = response.header("Retry-After").strip()
-    if not text:
-        return None
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT)
     try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = email.utils.parsedate_to_datetime(text)
-        except ValueError:
-            return None
+        moment = email.utils.parsedate_to_datetime(text)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (moment - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else None
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_WAIT)
