@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from offline_portal.collector import leave_alone_what_is_here
 from offline_portal.models import Wakeup
+from offline_portal.trouble import DATABASE_TROUBLE, first_line
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +59,17 @@ def wake(queue: str, work: str, most: int = 1) -> bool:
 
 def start(work: str = "", note: object = None) -> None:
     """What an RQ job runs: do the work that woke us. What this version does not know is refused, in one line."""
-    if isinstance(note, int):
-        Wakeup.objects.filter(pk=note).delete()
     stage, colon, number = work.partition(":")
     if stage not in _STAGES or bool(colon) == (stage in _WITHOUT_NUMBER) or (colon and not _is_id(number)):
         log.error("“%s” is no work of this version of the portal; the sweeper wakes for whatever is due", work)
         return
     arguments: list[Any] = [int(number)] if number else []
-    import_string(_STAGES[stage])(*arguments)
+    try:
+        if isinstance(note, int):
+            Wakeup.objects.filter(pk=note).delete()
+        import_string(_STAGES[stage])(*arguments)
+    except DATABASE_TROUBLE as error:
+        log.warning("The database is away (%s); the sweeper will wake %s again", first_line(error), work)
 
 
 def _is_id(text: str) -> bool:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from connectors.base import ConnectorError, NeverSent, NoAnswer, Request
 from offline_portal.claims import ClaimLost
 from offline_portal.delivery import hold as holding
+from offline_portal.delivery import patience
 from offline_portal.delivery.bearer import Bearer, Tokens
 from offline_portal.delivery.doors import Doors, in_doubt
 from offline_portal.delivery.gate import LATE, Gate
@@ -28,6 +29,7 @@ from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.pace import Pace, PaceUnavailable
 from offline_portal.delivery.verdict import Judge
 from offline_portal.delivery.writing import Book, Parcel, RowsGone
+from offline_portal.trouble import DATABASE_TROUBLE
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ QUICK_RATE, QUICK_ANSWER = 100.0, 1.0
 """From so many requests a second on, and with answers within so many seconds, requests are begun ahead."""
 GIVE_UP_AFTER = 3
 """So many requests in a row without an answer end the claim; the Batch comes back after a pause."""
-NO_PACE_PAUSE = 5.0
-"""Seconds until a Batch is due again when Redis, which keeps the pace, is away."""
+STORE_PAUSE = 5.0
+"""Seconds until a Batch is due again when Redis, which keeps the pace, or the database was away."""
 
 
 class Courier:
@@ -144,10 +146,10 @@ class Courier:
     async def _turn(self, landed: list[Parcel], parcels: list[Parcel]) -> None:
         self._kept_at = time.monotonic()
         try:
-            may_leave = await self.in_database(self.book.turn, landed, parcels)
+            may_leave = await self._written(landed, parcels)
         except RowsGone:
             self._halt()
-            await self.in_database(self.book.turn, landed, [])
+            await self._written(landed, [])
             return
         if parcels and not may_leave:
             self._halt()
@@ -155,6 +157,18 @@ class Courier:
             begun_at = time.monotonic()
             self.begun.extend((parcel, begun_at) for parcel in parcels)
             self._ready.set()
+
+    async def _written(self, landed: list[Parcel], parcels: list[Parcel]) -> bool:
+        """Whether `parcels` may leave; not after a database was away, which is waited for."""
+        try:
+            return await self.in_database(self.book.turn, landed, parcels)
+        except DATABASE_TROUBLE:
+            self.pause = STORE_PAUSE
+            self._halt()
+            for parcel in parcels:
+                self._hold_up(parcel, "The database was away before the request left.")
+            await patience.write_late(self.in_database, self.book, landed, parcels)
+            return False
 
     def _lease_wants_renewing(self) -> bool:
         """A vendor may take longer to answer than the lease lasts."""
@@ -183,7 +197,7 @@ class Courier:
                 self.pending.appendleft(parcel.rows)
 
     def _without_pace(self) -> None:
-        self.pause = NO_PACE_PAUSE
+        self.pause = STORE_PAUSE
         self._halt()
 
     def _halt(self) -> None:
@@ -224,8 +238,7 @@ class Courier:
             if held_up := await self._held_up(parcel, begun_at):
                 if in_doubt(parcel.request):
                     raise NoAnswer(f"{held_up} The portal could not look for the file.")
-                parcel.error = NeverSent(held_up)
-                parcel.verdict = self._judge(parcel).of_held_up(held_up)
+                self._hold_up(parcel, held_up)
                 return
             left_at = time.monotonic()
             parcel.response = await self.door.send(parcel.request, settings.PORTAL_REQUEST_DEADLINE)
@@ -262,6 +275,11 @@ class Courier:
             return "It was held back before it left, because the vendor wanted no more requests."
         late = time.monotonic() - begun_at > STALE_AFTER
         return "The worker was held up before the request left." if late else ""
+
+    def _hold_up(self, parcel: Parcel, why: str) -> None:
+        """It was begun, but surely did not leave."""
+        parcel.error = NeverSent(why)
+        parcel.verdict, parcel.ended_at = self._judge(parcel).of_held_up(why), timezone.now()
 
     def _judge(self, parcel: Parcel) -> Judge:
         connector, payloads = self.hold.connector, [row.payload for row in parcel.rows]

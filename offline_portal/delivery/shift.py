@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.hold import Hold
 from offline_portal.delivery.pace import Pace
 from offline_portal.delivery.send import Courier
+from offline_portal.trouble import DATABASE_TROUBLE, first_line
 from offline_portal.wake import wake
 
 log = logging.getLogger(__name__)
@@ -55,15 +56,28 @@ class _Shift:
 
     async def work(self) -> None:
         async with Pace(settings.REDIS_URL) as pace, Doors(CONNECTIONS) as door:
-            tokens = Tokens(door)
-            while not self._stopping():
-                if not (await self._start_couriers(door, pace, tokens) or self.couriers or await self._soon()):
-                    break
-                await self._wait()
+            with self._without_a_database():
+                await self._send_what_is_due(door, pace, Tokens(door))
             while self.couriers:
                 await self._wait()
-        if await self._falls_due_within(settings.PORTAL_SHIFT_SECONDS):
-            await self._in_database(wake, "delivery", "shift")
+        with self._without_a_database():
+            if await self._falls_due_within(settings.PORTAL_SHIFT_SECONDS):
+                await self._in_database(wake, "delivery", "shift")
+
+    async def _send_what_is_due(self, door: Doors, pace: Pace, tokens: Tokens) -> None:
+        while not self._stopping():
+            if not (await self._start_couriers(door, pace, tokens) or self.couriers or await self._soon()):
+                return
+            await self._wait()
+
+    @contextlib.contextmanager
+    def _without_a_database(self) -> Iterator[None]:
+        """Nothing more is begun; couriers keep what they have, and the sweeper wakes another shift."""
+        try:
+            yield
+        except DATABASE_TROUBLE as error:
+            log.warning("The shift ends early, the database is away: %s", first_line(error))
+            self.over = 0.0
 
     def _stopping(self) -> bool:
         return stopping.requested() or time.monotonic() >= self.over
@@ -92,6 +106,9 @@ class _Shift:
             await courier.run()
         except ClaimLost:
             pass
+        except DATABASE_TROUBLE as error:
+            log.warning("Batch %s is left until its lease is over: %s", hold.batch, first_line(error))
+            self.over = 0.0
         except Exception:
             # One Batch that cannot be sent must not stop the others; it comes back after a growing pause.
             log.exception("Batch %s could not be sent", hold.batch)

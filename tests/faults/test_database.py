@@ -1,0 +1,102 @@
+"""A database that is locked for long, loses its connections, or is restarted, while rows are on their way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from offline_portal.audit import chain
+from offline_portal.models import Answer, Attempt, AuditEntry
+from tests.conftest import Road
+from tests.faults.programs import Programs, database_url, until
+from tests.faults.test_workers import Two
+
+LOCK = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+SOME_TIMEOUTS = 5.0
+"""Seconds: several times as long as a program of these tests waits for a lock."""
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Another program holds the lock that every writer needs."""
+    if connection.vendor == "sqlite":
+        command = [sys.executable, "-c", LOCK, str(connection.settings_dict["NAME"])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            assert holder.stdout and holder.stdout.readline() == b"locked\n"
+            yield
+            holder.kill()
+    else:
+        with psycopg.connect(database_url()) as holder:
+            holder.execute("LOCK TABLE portal_audithead, portal_batch, portal_send IN SHARE ROW EXCLUSIVE MODE")
+            yield
+            holder.rollback()
+
+
+@pytest.fixture
+def impatient(road: Road, redis_url: str, tmp_path: Path) -> Iterator[Programs]:
+    programs = Programs(tmp_path, redis_url, "tests.faults.impatient")
+    programs.environment["PORTAL_LEASE"] = "30"
+    yield programs
+    programs.end()
+
+
+def test_answers_that_come_while_the_database_is_locked_are_written_when_it_is_free(
+    road: Road, impatient: Programs
+) -> None:
+    two = Two(road, impatient)
+    impatient.sweeper()
+    worker = two.worker()
+    with locked():
+        begun = Attempt.objects.count()
+        written = Answer.objects.count()
+        # The answers come after ANSWER_MS: all of them find the door locked.
+        time.sleep(4 + SOME_TIMEOUTS)
+        assert sum(two.on_the_wire()) <= begun == Attempt.objects.count(), "nothing leaves without a record"
+        assert Answer.objects.count() == written
+    two.slow(None)
+    assert two.end_well() == {"accepted": 250}, "no answer was lost"
+    assert sum(two.on_the_wire()) == 123 == Attempt.objects.count()
+    assert "waits for the database" in worker.said() and "Traceback" not in impatient.said()
+
+
+STOPPED = """
+import os, signal
+import django
+django.setup()
+from django.db import transaction
+from offline_portal.audit import chain
+with transaction.atomic():
+    chain.add("portal", "send.paused", "send:1", {})
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_program_that_is_stopped_in_mid_transaction_does_not_keep_its_locks(impatient: Programs) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has no server that could end the transaction of a stopped program")
+    stopped = impatient.start("stopped", "-c", STOPPED)
+    until(lambda: _state(stopped.pid) == "T", "it holds the end of the audit log", said=stopped.said)
+    with transaction.atomic():
+        chain.add("portal", "send.resumed", "send:1", {})
+    stopped.signal(signal.SIGCONT)
+    assert stopped.ended() == 1 and "idle-in-transaction timeout" in stopped.said()
+    assert chain.verify().ok and not AuditEntry.objects.filter(action="send.paused").exists()
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
