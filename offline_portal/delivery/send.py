@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from connectors.base import ConnectorError, NeverSent, NoAnswer, Request
 from offline_portal.claims import ClaimLost
+from offline_portal.delivery import doubt
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery import patience
 from offline_portal.delivery.bearer import Bearer, Tokens
@@ -97,6 +98,7 @@ class Courier:
         holding.give_back(self.hold, self.again, self.settled, self.pause, self.put_off)
 
     def _requests(self) -> list[list[QueuedRow]]:
+        doubt.end_what_is_too_old(self.hold)
         self.hold = holding.with_doubt(self.hold)
         return list(holding.requests_of(self.hold, holding.queued_rows(self.hold)))
 

@@ -17,10 +17,10 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from connectors.base import ConnectorError, Request, Response
+from connectors.base import Connector, ConnectorError, Request, Response
 from offline_portal import bulk, claims
 from offline_portal.audit import chain, groups
-from offline_portal.delivery import alarms, counting, exchanges
+from offline_portal.delivery import alarms, counting, doubt, exchanges
 from offline_portal.delivery.exchanges import Shared
 from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.verdict import RowVerdict, Verdict
@@ -114,7 +114,7 @@ class Book:
         outcomes: list[tuple[Any, ...]] = []
         verdicts: list[tuple[QueuedRow, RowVerdict]] = []
         for parcel in landed:
-            for row, verdict in zip(parcel.rows, _final(parcel), strict=True):
+            for row, verdict in zip(parcel.rows, _final(parcel, self.hold.connector), strict=True):
                 verdicts.append((row, verdict))
                 outcomes.append((
                     parcel.attempt, row.id, verdict.status, verdict.evidence, verdict.code, verdict.message,
@@ -140,19 +140,22 @@ class Book:
                     bulk.set_by_ids(Delivery, {"part": part}, [row.id for row in rows])
 
 
-def _final(parcel: Parcel) -> list[RowVerdict]:
+def _final(parcel: Parcel, connector: Connector) -> list[RowVerdict]:
     """The verdicts, those that would be tried once too often brought to an end."""
     verdict: Verdict = parcel.verdict  # type: ignore[assignment]
-    if not verdict.again:
+    last = {row.id for row in parcel.rows if row.tries + 1 >= settings.PORTAL_RETRY_LIMIT} if verdict.again else set()
+    if not last:
         return verdict.rows
+    doubtful = doubt.in_doubt(last, connector)
     return [
-        _given_up(found) if found.status == "queued" and row.tries + 1 >= settings.PORTAL_RETRY_LIMIT else found
+        _given_up(found, row.id in doubtful) if found.status == "queued" and row.id in last else found
         for row, found in zip(parcel.rows, verdict.rows, strict=True)
     ]
 
 
-def _given_up(found: RowVerdict) -> RowVerdict:
-    status = "failed" if found.never_arrived else "unknown"
+def _given_up(found: RowVerdict, doubtful: bool) -> RowVerdict:
+    """The end of a row that was tried often enough: `failed` only if surely none of its attempts arrived."""
+    status = "failed" if found.never_arrived and not doubtful else "unknown"
     message = f"Given up after {settings.PORTAL_RETRY_LIMIT} tries. {found.message}"
     return RowVerdict(status, code=found.code, message=message[:500])
 
