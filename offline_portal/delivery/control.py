@@ -16,13 +16,14 @@ from django.utils import timezone
 import connectors
 from offline_portal import bulk
 from offline_portal.audit import chain
-from offline_portal.delivery import batches, counting
+from offline_portal.delivery import batches, counting, doubt
 from offline_portal.delivery.states import Conflict, fresh, locked, log
 from offline_portal.models import Batch, Delivery, Destination, Send, SentKey
 from offline_portal.wake import wake
 
 S = Send.Status
 CHUNK = 5_000
+_IN_DOUBT = "It was to be sent once more when the send was cancelled; an earlier try may have arrived."
 
 
 def pause(send: Send, actor: User) -> Send:
@@ -102,14 +103,19 @@ def run_cancel(send_id: int) -> None:
 
 
 def _cancel_chunk(send: Send) -> int:
+    """Rows that nobody may say of that they did not arrive become `unknown`; the others are `cancelled`."""
     waiting = Delivery.objects.filter(send=send, generation=send.generation, verdict="ready", status="queued")
     ids = list(waiting.order_by("line").values_list("pk", flat=True)[:CHUNK])
     if not ids:
         return 0
-    cancelled = bulk.set_by_ids(Delivery, {"status": "cancelled"}, ids, "status = 'queued'")
-    SentKey.objects.filter(delivery__in=ids).delete()
-    counting.move(send.pk, {"queued": -cancelled, "cancelled": cancelled})
-    return cancelled
+    doubtful = doubt.in_doubt(ids, connectors.get(send.destination.connector))
+    in_doubt = {"status": "unknown", "code": "cancelled", "message": _IN_DOUBT}
+    unknown = bulk.set_by_ids(Delivery, in_doubt, sorted(doubtful), "status = 'queued'")
+    surely = [pk for pk in ids if pk not in doubtful]
+    cancelled = bulk.set_by_ids(Delivery, {"status": "cancelled"}, surely, "status = 'queued'")
+    SentKey.objects.filter(delivery__in=surely).delete()
+    counting.move(send.pk, {"queued": -cancelled - unknown, "cancelled": cancelled, "unknown": unknown})
+    return cancelled + unknown
 
 
 def retry(send: Send, statuses: Sequence[str], reason: str, actor: User) -> Send:
