@@ -1,0 +1,111 @@
+"""Imaginary workers at the real database: what they may write they write, and what they may not is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import event
+
+from offline_portal.claims import ClaimLost
+from offline_portal.delivery import abandoned, doubt, hold
+from offline_portal.delivery.writing import RowsGone
+from offline_portal.models import Batch
+from tests.delivery.imaginary import Carrying, ImaginaryVendor
+from tests.delivery.promises import Promises
+
+
+class Crew:
+    """Some workers, each with the Batches that it believes to be its own."""
+
+    def __init__(self, size: int, vendors: Mapping[int, ImaginaryVendor], seen: Promises) -> None:
+        self.workers: list[list[Carrying]] = [[] for _ in range(size)]
+        self.vendors, self.seen = vendors, seen
+
+    @property
+    def carrying(self) -> list[Carrying]:
+        """All that is carried by anybody."""
+        return [one for mine in self.workers for one in mine]
+
+    def one(self, which: int) -> Carrying:
+        """Any of them."""
+        return self.carrying[which % len(self.carrying)]
+
+    def claim(self, worker: int) -> None:
+        """Whatever is due, as a shift claims it."""
+        mine = self.workers[worker]
+        for held in hold.claim_due({one.hold.destination for one in mine}):
+            for other in self.carrying:
+                assert other.hold.batch != held.batch or other.lapsed, "two workers hold one Batch"
+            if held.fence > 1:
+                abandoned.close(held)
+            doubt.end_what_is_too_old(held)
+            held = hold.with_doubt(held)
+            mine.append(Carrying(held, list(hold.requests_of(held, hold.queued_rows(held)))))
+            event("claimed")
+
+    def turn(self, carrying: Carrying, most: int) -> None:
+        """One transaction of a worker, refused exactly when its claim is lost."""
+        landed, carrying.landed = carrying.landed, []
+        carrying.learn(landed)
+        parcels = carrying.next_parcels(most)
+        lost = claim_of(carrying)["fence"] != carrying.hold.fence
+        try:
+            begun = carrying.book.turn(landed, parcels)
+        except ClaimLost:
+            assert lost, "its claim was good"
+            event("claim lost")
+            self.forget(carrying)
+            return
+        except RowsGone:
+            assert not lost, "who lost the claim writes nothing"
+            event("rows gone")
+            carrying.book.turn(landed, [])
+            begun = False
+        assert not lost, "who lost the claim writes nothing"
+        carrying.lapsed = False
+        for parcel in landed:
+            self.seen.landed(carrying.hold.destination, parcel.attempt, carrying.ends[parcel.attempt])
+        if parcels and not begun:
+            carrying.halt()
+        for parcel in parcels if begun else []:
+            safe = [row for row in parcel.rows if carrying.harmless(row) or row.id not in self.seen.doubt]
+            assert safe == parcel.rows, "P3: sent again though it may have arrived"
+            self.seen.open[parcel.attempt] = [row.id for row in parcel.rows]
+            carrying.begun.append(parcel)
+
+    def end_one(self, carrying: Carrying, how: str) -> None:
+        """The request that was begun first comes to its end."""
+        event(f"ended: {'too late' if carrying.lapsed else how}")
+        carrying.end(carrying.begun[0], how, self.vendors[carrying.hold.destination])
+
+    def carry_on(self, carrying: Carrying, how: str) -> None:
+        """Until nothing waits and nothing is on the wire; who is held up again and again gives up."""
+        for _turn in range(20):
+            if carrying not in self.carrying or not (carrying.pending or carrying.begun or carrying.landed):
+                return
+            self.turn(carrying, 2)
+            self.seen.are_kept()
+            while carrying.begun:
+                self.end_one(carrying, how)
+
+    def give_back(self, carrying: Carrying) -> None:
+        """End the claim, unless something is still under way."""
+        if carrying.begun or carrying.landed:
+            return
+        before = claim_of(carrying)
+        hold.give_back(carrying.hold, carrying.again, carrying.settled)
+        if carrying.hold.fence != before["fence"]:
+            assert claim_of(carrying) == before, "it was no longer its own"
+        self.forget(carrying)
+
+    def forget(self, carrying: Carrying) -> None:
+        """Its worker knows nothing of it any more."""
+        for mine in self.workers:
+            if carrying in mine:
+                mine.remove(carrying)
+
+
+def claim_of(carrying: Carrying) -> dict[str, Any]:
+    """How the claim stands in the database."""
+    return Batch.objects.values("fence", "lease_until", "worker", "done", "due_at").get(pk=carrying.hold.batch)
