@@ -85,12 +85,20 @@ def claim_due(busy: set[int]) -> list[Hold]:
     sends = Send.objects.filter(
         Q(destination__waits_until=None) | Q(destination__waits_until__lte=now),
         status__in=_ALIVE, destination__paused=False,
-    ).order_by("served", "pk").values_list("pk", "destination_id")
-    for send_id, destination_id in sends:
-        if destination_id not in taken and (hold := _claim_one(send_id)):
+    ).order_by("served", "pk").values_list("pk", "destination_id", "destination__failures")
+    for send_id, destination_id, failures in sends:
+        if destination_id in taken or (failures and _is_probed(destination_id)):
+            continue
+        if hold := _claim_one(send_id):
             taken.add(destination_id)
             holds.append(hold)
     return holds
+
+
+def _is_probed(destination: int, but: int | None = None) -> bool:
+    """Whether somebody holds a Batch of the destination, other than the one named."""
+    held = Batch.objects.filter(destination=destination, done=False, lease_until__gt=timezone.now())
+    return held.exclude(pk=but).exists()
 
 
 def next_due() -> datetime | None:
@@ -113,6 +121,10 @@ def _claim_one(send_id: int) -> Hold | None:
             with transaction.atomic():
                 claims.give_back(Batch, batch_id, fence)
                 pause_destination(Batch.objects.values_list("destination_id", flat=True).get(pk=batch_id), str(error))
+            return None
+        if hold.failures and _is_probed(hold.destination, batch_id):
+            # Two workers at the same moment: a vendor that is down is probed by one of them.
+            claims.give_back(Batch, batch_id, fence)
             return None
         _mark_served(send_id)
         return hold

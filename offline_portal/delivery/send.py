@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
 from collections import deque
@@ -16,32 +15,25 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
-from connectors.base import ConnectorError, NeverSent, NoAnswer, Request
+from connectors.base import Request
 from offline_portal.claims import ClaimLost
-from offline_portal.delivery import doubt
+from offline_portal.delivery import doubt, patience
 from offline_portal.delivery import hold as holding
-from offline_portal.delivery import patience
-from offline_portal.delivery.bearer import Bearer, Tokens
-from offline_portal.delivery.doors import Doors, in_doubt
-from offline_portal.delivery.gate import LATE, Gate
+from offline_portal.delivery.bearer import Tokens
+from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.pace import Pace, PaceUnavailable
-from offline_portal.delivery.verdict import Judge
+from offline_portal.delivery.wire import Wire
 from offline_portal.delivery.writing import Book, Parcel, RowsGone
 from offline_portal.trouble import DATABASE_TROUBLE
-
-log = logging.getLogger(__name__)
 
 InDatabase = Callable[..., Awaitable[Any]]
 
 GATHER = 0.01
 """Seconds that a turn waits for more answers while the lanes have enough to send."""
-STALE_AFTER = 5.0
-"""A request begun longer ago than this does not leave any more: the claim may be lost by now."""
-QUICK_RATE, QUICK_ANSWER = 100.0, 1.0
-"""From so many requests a second on, and with answers within so many seconds, requests are begun ahead."""
+QUICK_RATE = 100.0
+"""From so many requests a second on, and with quick answers, requests are begun ahead."""
 GIVE_UP_AFTER = 3
 """So many requests in a row without an answer end the claim; the Batch comes back after a pause."""
 STORE_PAUSE = 5.0
@@ -53,20 +45,19 @@ class Courier:
 
     def __init__(
         self, hold: Hold, door: Doors, pace: Pace, tokens: Tokens, in_database: InDatabase,
-        stopping: Callable[[], bool], drained: Callable[[], None],
+        stops: Callable[[Courier], bool], news: Callable[[], None],
     ) -> None:
-        self.hold, self.door = hold, door
-        self.gate = Gate(pace, hold.destination, hold.rate)
-        self.bearer = Bearer(tokens, hold.connector, hold.settings, hold.secrets)
-        self.in_database, self.stopping, self._drained = in_database, stopping, drained
+        self.hold = hold
+        self.wire = Wire(hold, door, pace, tokens)
+        self.in_database, self._stops, self._news = in_database, stops, news
         self.book = Book(hold)
         self.pending: deque[list[QueuedRow]] = deque()
         self.begun: deque[tuple[Parcel, float]] = deque()
         self.landed: list[Parcel] = []
         self.flying = 0
         self.unanswered = 0
-        self.slowest = 0.0
-        """Seconds of the slowest answer of late."""
+        self.drained = False
+        """Nothing is left to begin, and all goes well: the next Batch need not wait for the last answers."""
         self.settled = False
         self.again = False
         self.put_off = False
@@ -75,8 +66,6 @@ class Courier:
         self.halted = False
         self._kept_at = time.monotonic()
         """When the claim was renewed last."""
-        self.barred = False
-        """The vendor wants no more requests: what has begun and not left does not leave."""
         self._something = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -106,11 +95,15 @@ class Courier:
         while True:
             landed, self.landed = self.landed, []
             self._learn(landed)
-            if self.stopping() or self.unanswered >= (1 if self.hold.failures else GIVE_UP_AFTER):
+            if self._stops(self) or self.unanswered >= (1 if self.hold.failures else GIVE_UP_AFTER):
                 self._halt()
             parcels, wait = await self._next_parcels()
-            if self.settled and not self.pending and not self.again:
-                self._drained()
+            if self.wire.no_pace:
+                self.pause = STORE_PAUSE
+                self._halt()
+            if self.settled and not self.pending and not self.again and not self.drained:
+                self.drained = True
+                self._news()
             if parcels or landed or self._lease_wants_renewing():
                 await self._turn(landed, parcels)
             elif not self.flying and not self.begun and (self.halted or not self.pending):
@@ -124,16 +117,16 @@ class Courier:
             return [], math.inf
         try:
             wanted = min(room, len(self.pending), max(1, int(self.hold.rate)))
-            count, wait = await self.gate.reserve(wanted)
+            count, wait = await self.wire.gate.reserve(wanted)
         except PaceUnavailable:
-            self._without_pace()
+            self.wire.no_pace = True
             return [], math.inf
         taken = [self.pending.popleft() for _ in range(min(count, len(self.pending)))]
         return [parcel for rows in taken for parcel in self._build(rows)], wait
 
     def _room(self) -> int:
         """Free lanes, and with a quick vendor a small stock, so that no lane waits for the next turn."""
-        quick = self.hold.rate >= QUICK_RATE and self.slowest < QUICK_ANSWER
+        quick = self.hold.rate >= QUICK_RATE and not self.wire.is_slow
         stock = self.hold.lanes // 2 if quick else 0
         return self.hold.lanes + stock - self.flying - len(self.begun)
 
@@ -143,7 +136,7 @@ class Courier:
             middle = len(rows) // 2
             self.pending.appendleft(rows[middle:])
             return self._build(rows[:middle])
-        return [Parcel(rows, self.bearer.announced(request))]
+        return [Parcel(rows, self.wire.bearer.announced(request))]
 
     async def _turn(self, landed: list[Parcel], parcels: list[Parcel]) -> None:
         self._kept_at = time.monotonic()
@@ -168,7 +161,7 @@ class Courier:
             self.pause = STORE_PAUSE
             self._halt()
             for parcel in parcels:
-                self._hold_up(parcel, "The database was away before the request left.")
+                self.wire.hold_up(parcel, "The database was away before the request left.")
             await patience.write_late(self.in_database, self.book, landed, parcels)
             return False
 
@@ -190,17 +183,13 @@ class Courier:
                 self.settled = self.settled or any(row.status != "queued" for row in verdict.rows)
             self.put_off = self.put_off or verdict.wait == 0
             if verdict.wait is not None or verdict.pause:
-                self.barred = True
+                self.wire.barred = True
                 self._halt()
             if verdict.split and not self.halted:
                 middle = len(parcel.rows) // 2
                 self.pending.extendleft([parcel.rows[middle:], parcel.rows[:middle]])
             if verdict.repeat and not self.halted:
                 self.pending.appendleft(parcel.rows)
-
-    def _without_pace(self) -> None:
-        self.pause = STORE_PAUSE
-        self._halt()
 
     def _halt(self) -> None:
         """Begin nothing more; what is on the wire is still awaited and written."""
@@ -229,61 +218,8 @@ class Courier:
             parcel, begun_at = self.begun.popleft()
             self.flying += 1
             try:
-                await self._carry(parcel, begun_at)
+                await self.wire.carry(parcel, begun_at)
             finally:
                 self.flying -= 1
                 self.landed.append(parcel)
                 self._something.set()
-
-    async def _carry(self, parcel: Parcel, begun_at: float) -> None:
-        try:
-            if held_up := await self._held_up(parcel, begun_at):
-                if in_doubt(parcel.request):
-                    raise NoAnswer(f"{held_up} The portal could not look for the file.")
-                self._hold_up(parcel, held_up)
-                return
-            left_at = time.monotonic()
-            parcel.response = await self.door.send(parcel.request, settings.PORTAL_REQUEST_DEADLINE)
-            self.slowest = max(0.9 * self.slowest, time.monotonic() - left_at)
-            judge = self._judge(parcel)
-            again = self.bearer.may_repeat(parcel)
-            parcel.verdict = judge.of_refused_token() if again else judge.of_answer(parcel.response)
-        except ConnectorError as error:
-            parcel.error = error
-            parcel.verdict = self._judge(parcel).of_error(error)
-        except BaseException as error:
-            parcel.error = NoAnswer(f"Interrupted ({type(error).__name__}).")
-            parcel.verdict = self._judge(parcel).of_error(parcel.error)
-            if not isinstance(error, Exception):
-                raise
-            # A mistake of ours costs this request, and must not cost the lane.
-            log.error("Attempt %s ended in an unforeseen way (%s)", parcel.attempt, type(error).__name__)
-        finally:
-            parcel.ended_at = timezone.now()
-
-    async def _held_up(self, parcel: Parcel, begun_at: float) -> str:
-        """Sign the request when its turn has come; returns why it must not leave, or nothing."""
-        unsigned, turn = parcel.request, -math.inf
-        try:
-            # A second time where a token had to be fetched.
-            while time.monotonic() - turn > LATE:
-                await self.gate.leave()
-                turn = time.monotonic()
-                parcel.request = await self.bearer.signed(unsigned)
-        except PaceUnavailable:
-            self._without_pace()
-            return "Redis, which keeps the pace, went away before the request left."
-        if self.barred:
-            return "It was held back before it left, because the vendor wanted no more requests."
-        late = time.monotonic() - begun_at > STALE_AFTER
-        return "The worker was held up before the request left." if late else ""
-
-    def _hold_up(self, parcel: Parcel, why: str) -> None:
-        """It was begun, but surely did not leave."""
-        parcel.error = NeverSent(why)
-        parcel.verdict, parcel.ended_at = self._judge(parcel).of_held_up(why), timezone.now()
-
-    def _judge(self, parcel: Parcel) -> Judge:
-        connector, payloads = self.hold.connector, [row.payload for row in parcel.rows]
-        harmless = [connector.harmless_to_repeat(payload.values, self.hold.settings) for payload in payloads]
-        return Judge(connector, harmless, payloads, parcel.request.secret_texts)

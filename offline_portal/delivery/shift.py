@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -29,8 +28,8 @@ from offline_portal.wake import wake
 log = logging.getLogger(__name__)
 
 TICK = 0.2
-DRAINED = 0
-CONNECTIONS = 200
+CONNECTIONS = 600
+"""Far more than one destination may have on the wire: a slow vendor must not take them all."""
 
 
 def run(seconds: float | None = None) -> None:
@@ -50,8 +49,11 @@ def run(seconds: float | None = None) -> None:
 class _Shift:
     def __init__(self, database: ThreadPoolExecutor, over: float) -> None:
         self.database, self.over = database, over
-        self.couriers: dict[asyncio.Task[None], int] = {}
-        """The destination of each courier; DRAINED once it only awaits answers, so that another may begin."""
+        self.last = over + settings.PORTAL_REQUEST_DEADLINE
+        """Until then the quick destinations go on, while the last answers of slow ones are awaited."""
+        self.couriers: dict[asyncio.Task[None], Courier] = {}
+        self.closed: set[int] = set()
+        """Destinations that are served no more by this shift, because they are slow and it is over."""
         self._news = asyncio.Event()
 
     async def work(self) -> None:
@@ -65,7 +67,7 @@ class _Shift:
                 await self._in_database(wake, "delivery", "shift")
 
     async def _send_what_is_due(self, door: Doors, pace: Pace, tokens: Tokens) -> None:
-        while not self._stopping():
+        while self._goes_on():
             if not (await self._start_couriers(door, pace, tokens) or self.couriers or await self._soon()):
                 return
             await self._wait()
@@ -77,27 +79,39 @@ class _Shift:
             yield
         except DATABASE_TROUBLE as error:
             log.warning("The shift ends early, the database is away: %s", first_line(error))
-            self.over = 0.0
+            self._end_now()
+
+    def _goes_on(self) -> bool:
+        if not self._stopping():
+            return True
+        slow = {courier.hold.destination for courier in self.couriers.values() if courier.wire.is_slow}
+        self.closed |= slow
+        return bool(slow) and not self._ends_at_once()
 
     def _stopping(self) -> bool:
         return stopping.requested() or time.monotonic() >= self.over
 
+    def _ends_at_once(self) -> bool:
+        return stopping.requested() or time.monotonic() >= self.last
+
+    def _stops(self, courier: Courier) -> bool:
+        """Whether a courier begins nothing more. A quick one need not stand still until the slow ones have ended."""
+        if not self._stopping() or self._ends_at_once():
+            return self._stopping()
+        return courier.wire.is_slow or not any(other.wire.is_slow for other in self.couriers.values())
+
+    def _end_now(self) -> None:
+        self.over = self.last = 0.0
+
     async def _start_couriers(self, door: Doors, pace: Pace, tokens: Tokens) -> int:
-        holds: list[Hold] = await self._in_database(holding.claim_due, set(self.couriers.values()))
+        busy = {courier.hold.destination for courier in self.couriers.values() if not courier.drained}
+        holds: list[Hold] = await self._in_database(holding.claim_due, busy | self.closed)
         for hold in holds:
-            drained = partial(self._let_another_begin, hold.batch)
-            courier = Courier(hold, door, pace, tokens, self._in_database, self._stopping, drained)
-            task = asyncio.create_task(self._carry(hold, courier), name=str(hold.batch))
-            self.couriers[task] = hold.destination
+            courier = Courier(hold, door, pace, tokens, self._in_database, self._stops, self._news.set)
+            task = asyncio.create_task(self._carry(hold, courier))
+            self.couriers[task] = courier
             task.add_done_callback(lambda _task: self._news.set())
         return len(holds)
-
-    def _let_another_begin(self, batch: int) -> None:
-        """A Batch has nothing left to begin: the next one need not wait for its last answers."""
-        for task, destination in self.couriers.items():
-            if task.get_name() == str(batch) and destination:
-                self.couriers[task] = DRAINED
-                self._news.set()
 
     async def _carry(self, hold: Hold, courier: Courier) -> None:
         try:
@@ -108,7 +122,7 @@ class _Shift:
             pass
         except DATABASE_TROUBLE as error:
             log.warning("Batch %s is left until its lease is over: %s", hold.batch, first_line(error))
-            self.over = 0.0
+            self._end_now()
         except Exception:
             # One Batch that cannot be sent must not stop the others; it comes back after a growing pause.
             log.exception("Batch %s could not be sent", hold.batch)
