@@ -64,6 +64,11 @@ class Hold:
         return Payload(json.loads(text), wire_key)
 
     @property
+    def takes_files(self) -> bool:
+        """Whether the Batch is one file, which cannot be parted."""
+        return isinstance(self.connector, FileConnector)
+
+    @property
     def rate(self) -> float:
         """Requests a second to this destination, over all workers."""
         return float(self.settings.get("rate") or self.connector.default_rate)

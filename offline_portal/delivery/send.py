@@ -89,7 +89,11 @@ class Courier:
     def _requests(self) -> list[list[QueuedRow]]:
         doubt.end_what_is_too_old(self.hold)
         self.hold = holding.with_doubt(self.hold)
-        return list(holding.requests_of(self.hold, holding.queued_rows(self.hold)))
+        requests = list(holding.requests_of(self.hold, holding.queued_rows(self.hold)))
+        if self.hold.failures and requests and len(requests[0]) > 1 and not self.hold.takes_files:
+            # One row is enough to find out whether the vendor is back, should its answer be lost as well.
+            requests[:1] = [requests[0][:1], requests[0][1:]]
+        return requests
 
     async def _take_turns(self) -> None:
         while True:
@@ -175,7 +179,7 @@ class Courier:
             verdict = parcel.verdict
             if verdict is None:
                 continue
-            if verdict.again:
+            if verdict.again or verdict.lost:
                 self.unanswered += 1
                 self.again = True
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from connectors.base import (
@@ -60,6 +60,8 @@ class Verdict:
     rows: list[RowVerdict]
     again: bool = False
     """Repeat after a growing pause; the try counts."""
+    lost: bool = False
+    """No usable answer came, whether or not it is repeated: the vendor may be down."""
     split: bool = False
     """Repeat at once, in two halves."""
     repeat: bool = False
@@ -167,13 +169,14 @@ class Judge:
             return Verdict([RowVerdict("rejected", code=code, message=words)], refusal=words)
         if self.connector.refusal_is_total:
             return Verdict(self._queued(code, words), split=True)
-        return self._lost(code, f"The vendor refused the whole request and does not say what it kept. {words}")
+        text = f"The vendor refused the whole request and does not say what it kept. {words}"
+        return replace(self._lost(code, text), lost=False)
 
     def _lost(self, code: str, text: str) -> Verdict:
         """It may have arrived: repeated only where that is harmless, else honestly unknown."""
         text = self._clean(text)
         rows = [RowVerdict("queued" if safe else "unknown", code=code, message=text) for safe in self.harmless]
-        return Verdict(rows, again=any(self.harmless))
+        return Verdict(rows, again=any(self.harmless), lost=True)
 
     def _queued(self, code: str, text: str, never_arrived: bool = False) -> list[RowVerdict]:
         code, text = self._clean(code, 60), self._clean(text)

@@ -113,3 +113,31 @@ def test_a_slow_answer_is_awaited_for_longer_than_a_lease(road: Road, settings: 
         time.sleep(0.2)
     send.refresh_from_db()
     assert counts(send) == {"accepted": 20}, "taken for dead while it waited"
+
+
+def test_an_outage_does_not_make_row_after_row_unknown_where_a_repeat_could_count_twice(
+    road: Road, settings: LazySettings
+) -> None:
+    settings.PORTAL_RETRY_BASE = 0.3
+    where = road.destination("qubit", values={"rate": 4})
+    text = BATCHES.splitlines()[0] + "\n" + "".join(
+        f"visitor-{n},2026-10-05 09:00:00,{n}.50,EUR,order-{n}\n" for n in range(2_000)
+    )  # fmt: skip
+    send = road.queue(road.check(road.upload(text), where))
+    road.emulator.set("qubit", status=500)
+    send = road.shift(send, 4)
+    where.refresh_from_db()
+    assert where.failures >= 2, "it is probed after growing pauses"
+    # What its lanes held when the first answers came; each probe after them is a single row.
+    assert 0 < send.unknown <= 5 * 100 + where.failures
+    assert send.unknown % 100, "a probe is a single row"
+    assert send.queued == 2_000 - send.unknown
+    road.emulator.clear()
+    Batch.objects.update(due_at=timezone.now())
+    where.waits_until = None
+    where.save()
+    unknown = send.unknown
+    send = road.shift(send, 30)
+    assert counts(send) == {"unknown": unknown, "accepted": 2_000 - unknown}
+    where.refresh_from_db()
+    assert where.failures == 0
