@@ -19,6 +19,7 @@ from offline_portal.embedded import redis_server
 from offline_portal.intake import Options, store
 from offline_portal.models import Destination, DestinationSecret, DestinationSettings, Send, Upload
 
+PASSWORD = "a-long-test-password"
 PEOPLE = {"olivia": "ops", "oscar": "ops", "adam": "admin", "audrey": "auditor", "outsider": None}
 
 
@@ -64,9 +65,14 @@ def emulator(emulator_process: Emulator) -> Emulator:
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
     """olivia and oscar (marketing ops), adam (admin), audrey (auditor), and an outsider without a role."""
+    return make_people()
+
+
+def make_people() -> dict[str, User]:
+    """The same five in whatever database is used."""
     found = {}
     for name, group in PEOPLE.items():
-        found[name] = User.objects.create_user(name, password="a-long-test-password")
+        found[name] = User.objects.create_user(name, password=PASSWORD)
         if group:
             found[name].groups.add(Group.objects.get_or_create(name=group)[0])
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,6 +16,9 @@ from offline_portal.access import idempotency, tokens
 from offline_portal.access.roles import has_role, note_refused
 from offline_portal.api import bodies, errors
 from offline_portal.api.errors import ApiError
+from offline_portal.trouble import DATABASE_TROUBLE, first_line
+
+log = logging.getLogger(__name__)
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LONGEST_KEY = 200
@@ -110,10 +114,13 @@ def _settle(request: HttpRequest, response: HttpResponseBase) -> None:
     claim = getattr(request, "idempotency_claim", None)
     if claim is None:
         return
-    if response.status_code < 500 and isinstance(response, HttpResponse):
-        idempotency.settle(claim, response.status_code, response.content.decode())
-    else:
-        idempotency.release(claim)
+    try:
+        if response.status_code < 500 and isinstance(response, HttpResponse):
+            idempotency.settle(claim, response.status_code, response.content.decode())
+        else:
+            idempotency.release(claim)
+    except DATABASE_TROUBLE as error:
+        log.warning("An answer could not be kept for a repeated call: %s", first_line(error))
 
 
 def _wrong_method(response: HttpResponseBase) -> HttpResponseBase:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
@@ -22,6 +21,7 @@ from offline_portal.destinations import Invalid, Unfinished
 from offline_portal.intake import Refused
 from offline_portal.mapping import FormatNeeded, MappingIncomplete, MappingInvalid
 from offline_portal.models import Row
+from offline_portal.trouble import DATABASE_TROUBLE, disk_is_full, first_line
 
 log = logging.getLogger(__name__)
 
@@ -156,11 +156,16 @@ def _bad_cursor(request: HttpRequest, error: BadCursor) -> HttpResponse:
     return answer(400, "bad_cursor", str(error), {"cursor": str(error)})
 
 
-def _busy(request: HttpRequest, error: OperationalError) -> HttpResponse:
-    log.warning("The database did not answer: %s", error)
-    response = answer(503, "unavailable", "The database does not answer at the moment. Nothing was done; try again.")
+def _busy(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.warning("The database or the disk is away: %s", first_line(error))
+    why = "There is no room left on the disk" if disk_is_full(error) else "The database does not answer at the moment"
+    response = answer(503, "unavailable", f"{why}. Nothing was done; try again later.")
     response["Retry-After"] = "5"
     return response
+
+
+def _from_the_system(request: HttpRequest, error: OSError) -> HttpResponse:
+    return _busy(request, error) if disk_is_full(error) else unforeseen(request, error)
 
 
 def unforeseen(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -188,6 +193,7 @@ _ANSWERS: tuple[tuple[tuple[type[Exception], ...], Answered], ...] = (
     ((Unfinished,), _unfinished),
     ((Row.DoesNotExist,), _no_row),
     ((BadCursor,), _bad_cursor),
-    ((OperationalError,), _busy),
+    (DATABASE_TROUBLE, _busy),
+    ((OSError,), _from_the_system),
     ((Exception,), unforeseen),
 )

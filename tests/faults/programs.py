@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
+from django.utils.crypto import get_random_string
 
+from offline_portal.access import tokens
 from tests.embedded.conftest import ROOT, alive, descendants, free_ports
 
 PATIENCE = 120.0
@@ -150,6 +156,41 @@ class Web:
 
     def __init__(self, program: Program, port: int) -> None:
         self.program, self.port, self.token = program, port, ""
+        self.csrf = get_random_string(32)
+        self.cookies = f"csrftoken={self.csrf}"
+
+    def sign_in(self, user: User) -> Web:
+        """From now on all calls are this person's: the API's by a token, the screens' by a session."""
+        browser = Client()
+        browser.force_login(user)
+        self.token = tokens.make(user)
+        self.cookies = f"sessionid={browser.cookies['sessionid'].value}; {self.cookies}"
+        return self
+
+    def stranger(self) -> Web:
+        """The same server for somebody who is not signed in."""
+        return Web(self.program, self.port)
+
+    def api(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        """Status and answer of an API call."""
+        given = None if method == "GET" else json.dumps(body).encode() if body is not None else b""
+        status, text = self.call(method, f"/api/v1{path}", given, **headers)
+        return status, json.loads(text) if text else None
+
+    def post(self, path: str, **fields: str) -> tuple[int, str]:
+        """A form of a screen, sent."""
+        form = urllib.parse.urlencode({"csrfmiddlewaretoken": self.csrf, **fields}).encode()
+        return self.call("POST", path, form, Content_Type="application/x-www-form-urlencoded")
+
+    def upload(self, path: str, content: bytes, name: str = "sales.csv") -> tuple[int, str]:
+        """A file, to a screen or to the API."""
+        end = "----portal"
+        parts = f'--{end}\r\nContent-Disposition: form-data; name="csrfmiddlewaretoken"\r\n\r\n{self.csrf}\r\n'
+        if path.startswith("/api/"):
+            parts = ""
+        parts += f'--{end}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        body = parts.encode() + content + f"\r\n--{end}--\r\n".encode()
+        return self.call("POST", path, body, Content_Type=f"multipart/form-data; boundary={end}")
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         return self.call("GET", path, None, **headers)
@@ -157,8 +198,10 @@ class Web:
     def call(self, method: str, path: str, body: bytes | None, **headers: str) -> tuple[int, str]:
         """Status and body; 0 where nothing answered."""
         given = {"X-Forwarded-Proto": "https"} | {name.replace("_", "-"): text for name, text in headers.items()}
-        if self.token:
+        if path.startswith("/api/"):
             given["Authorization"] = f"Bearer {self.token}"
+        else:
+            given |= {"Cookie": self.cookies, "Origin": f"https://127.0.0.1:{self.port}"}
         if body is not None:
             given.setdefault("Content-Type", "application/json")
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, given, method=method)

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 
 from offline_portal.audit import chain
 from offline_portal.models import Answer, Attempt, AuditEntry
-from tests.conftest import Road
+from tests.conftest import PASSWORD, Road
+from tests.delivery.test_road import KISS
 from tests.faults.programs import Programs, database_url, until
 from tests.faults.test_workers import Two
 
@@ -42,7 +44,7 @@ def locked() -> Iterator[None]:
             holder.kill()
     else:
         with psycopg.connect(database_url()) as holder:
-            holder.execute("LOCK TABLE portal_audithead, portal_batch, portal_send IN SHARE ROW EXCLUSIVE MODE")
+            holder.execute("LOCK TABLE portal_batch, portal_send, portal_audithead IN SHARE ROW EXCLUSIVE MODE")
             yield
             holder.rollback()
 
@@ -72,6 +74,34 @@ def test_answers_that_come_while_the_database_is_locked_are_written_when_it_is_f
     assert two.end_well() == {"accepted": 250}, "no answer was lost"
     assert sum(two.on_the_wire()) == 123 == Attempt.objects.count()
     assert "waits for the database" in worker.said() and "Traceback" not in impatient.said()
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_pages_and_calls_say_that_they_could_not_while_the_database_is_locked(
+    road: Road, impatient: Programs, debug: str
+) -> None:
+    send = road.queue(road.check(road.upload(KISS), road.destination("kissmetrics")))
+    web = impatient.web(DEBUG=debug).sign_in(road.olivia)
+    stranger = web.stranger()
+    uploads = set(Path(settings.MEDIA_ROOT).rglob("*"))
+    with locked():
+        said = [
+            web.post(f"/sends/{send.pk}/do/pause"), web.upload("/sends/new", KISS.encode()),
+            web.post("/account/logout/"), stranger.post("/account/login/", login="olivia", password=PASSWORD),
+        ]  # fmt: skip
+        assert [status for status, _page in said] == [503] * 4, said
+        for _status, page in said:
+            assert "The database does not answer" in page and "Traceback" not in page and "id to quote" in page
+        assert web.api("POST", f"/sends/{send.pk}/pause")[0] == 503
+        status, answer = web.api("POST", f"/sends/{send.pk}/pause", None, Idempotency_Key="once")
+        assert (status, answer["error"]["code"]) == (503, "unavailable")
+        assert web.upload("/api/v1/uploads", KISS.encode())[0] == 503
+        if connection.vendor == "sqlite":
+            assert web.get(f"/sends/{send.pk}")[0] == web.get("/")[0] == 200, "what only reads still works"
+    assert set(Path(settings.MEDIA_ROOT).rglob("*")) == uploads, "nothing is half-stored"
+    assert web.api("POST", f"/sends/{send.pk}/pause", None, Idempotency_Key="once")[0] == 202
+    assert web.post(f"/sends/{send.pk}/do/resume")[0] == 302
+    assert web.upload("/sends/new", KISS.encode())[0] == 302
 
 
 STOPPED = """
