@@ -66,6 +66,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    # Before all that may need the database, so that its failures too get a page of ours.
+    "offline_portal.screens.errors.Plainly",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -75,7 +77,6 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "offline_portal.screens.viewer.Viewer",
-    "offline_portal.screens.errors.Plainly",
 ]
 
 ROOT_URLCONF = "offline_portal.urls"
@@ -169,7 +170,7 @@ STORAGES = {
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["offline_portal.intake.receiving.Receiver"]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

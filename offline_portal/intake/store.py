@@ -62,9 +62,10 @@ def accept(source: str | Path, filename: str, actor: User, options: Options | No
                 {"code": refusal.code, "sha256": sha256, "bytes": source.stat().st_size},
             )
         raise
-    with source.open("rb") as file:
-        stored = default_storage.save(f"uploads/{uuid.uuid4().hex}", File(file))
+    stored = f"uploads/{uuid.uuid4().hex}"
     try:
+        with source.open("rb") as file:
+            stored = default_storage.save(stored, File(file))
         with transaction.atomic():
             upload = Upload.objects.create(
                 filename=shown, sha256=sha256, bytes=source.stat().st_size, file=stored, options=asdict(options),
