@@ -27,15 +27,23 @@ _IN_DOUBT = "It was to be sent once more when the send was cancelled; an earlier
 
 
 def pause(send: Send, actor: User) -> Send:
-    """Begin no more requests of this Send; those on the wire are awaited. Raises Conflict."""
+    """Begin no more requests of this Send; those on the wire are awaited. Raises Conflict.
+
+    One that is still being queued is paused as soon as that is done; until then its reason says so.
+    """
     reason = f"Paused by {actor.get_username()}."
     with transaction.atomic():
-        changed = Send.objects.filter(pk=send.pk, status__in=(S.QUEUED, S.SENDING)).update(
-            status=S.PAUSED, reason=reason, held=False
-        )
-        if changed:
+        send = locked(send)
+        mine = Send.objects.filter(pk=send.pk)
+        if send.status in (S.QUEUED, S.SENDING):
+            mine.update(status=S.PAUSED, reason=reason, held=False)
             log(actor, "send.paused", send)
-        elif not Send.objects.filter(pk=send.pk, status=S.PAUSED).update(held=False):
+        elif send.status == S.QUEUEING and not send.reason:
+            mine.update(reason=reason)
+            log(actor, "send.paused", send)
+        elif send.status == S.PAUSED:
+            mine.update(held=False)
+        elif send.status != S.QUEUEING:
             raise Conflict("not_running", "Only a send that is queued or sending can be paused.")
     return fresh(send)
 
@@ -44,8 +52,12 @@ def resume(send: Send, actor: User) -> Send:
     """Let a paused Send go on. Raises Conflict (`destination_paused` while its destination is)."""
     with transaction.atomic():
         send = locked(send)
-        if send.status in (S.QUEUED, S.SENDING):
+        if send.status in (S.QUEUED, S.SENDING) or (send.status == S.QUEUEING and not send.reason):
             return send
+        if send.status == S.QUEUEING:
+            Send.objects.filter(pk=send.pk).update(reason="")
+            log(actor, "send.resumed", send)
+            return fresh(send)
         if send.status != S.PAUSED:
             raise Conflict("not_paused", "Only a paused send can be resumed.")
         destination: Destination = send.destination  # type: ignore[assignment]

@@ -136,11 +136,14 @@ def _flip(send: Send, fence: int) -> None:
     """Everything is in its place: from here on workers may claim its Batches."""
     with transaction.atomic():
         now = timezone.now()
+        # While it is queueing only a person who paused it gives a Send a reason.
+        paused_by_hand = Send.objects.select_for_update().values_list("reason", flat=True).get(pk=send.pk)
         where = Destination.objects.get(pk=send.destination_id)
-        status = Send.Status.PAUSED if where.paused else Send.Status.QUEUED
-        reason = where.reason if where.paused else ""
+        reason = paused_by_hand or (where.reason if where.paused else "")
+        status = Send.Status.PAUSED if paused_by_hand or where.paused else Send.Status.QUEUED
+        held = where.paused and not paused_by_hand
         if not claims.give_back(
-            Send, send.pk, fence, status=status, reason=reason, held=where.paused, queued=F("ready"), queued_at=now
+            Send, send.pk, fence, status=status, reason=reason, held=held, queued=F("ready"), queued_at=now
         ):
             raise claims.ClaimLost
         ready = Send.objects.values_list("ready", flat=True).get(pk=send.pk)

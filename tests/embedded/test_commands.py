@@ -16,6 +16,7 @@ from offline_portal.management import following
 from offline_portal.management.commands.deliver import Command
 from offline_portal.management.progress import Progress, duration
 from offline_portal.management.summary import summary
+from offline_portal.management.who import sender
 from offline_portal.models import AuditEntry, Destination, DestinationSettings, Send, Upload
 
 TO = "KISSmetrics test"
@@ -79,7 +80,7 @@ def test_wrong_use_of_deliver_is_told_and_sends_nothing(
 
 def test_a_demonstration_sends_as_olivia(people: dict[str, User], settings: LazySettings) -> None:
     settings.PORTAL_DEMO = True
-    assert Command()._person(None) == people["olivia"]
+    assert sender(None) == people["olivia"]
 
 
 def test_a_name_counts_more_than_an_id(destination: Destination) -> None:

@@ -8,13 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 
 from offline_portal import checks
-from offline_portal.access.roles import OPS, has_role
 from offline_portal.api.shapes import send_shape
 from offline_portal.checks_system import PORTAL
 from offline_portal.delivery import release
@@ -25,10 +22,10 @@ from offline_portal.management.command import PortalCommand
 from offline_portal.management.following import NoWorker, address, follow
 from offline_portal.management.progress import Progress
 from offline_portal.management.summary import summary
+from offline_portal.management.who import sender
 from offline_portal.mapping import FormatNeeded, MappingIncomplete, MappingInvalid
 from offline_portal.models import Destination, Send, Upload
 
-DEMO_PERSON = "olivia"
 NEEDS_A_PERSON, WRONG_USE = 1, 2
 _WAITS = {
     Send.Status.AWAITING_APPROVAL: (
@@ -63,7 +60,7 @@ class Command(PortalCommand):
         """Deliver; the exit code tells how it went."""
         if not options["yes"] and not sys.stdin.isatty():
             raise CommandError("Nobody can be asked here: add --yes to send without asking.", returncode=WRONG_USE)
-        person, destination = self._person(options["username"]), self._destination(options["to"])
+        person, destination = sender(options["username"]), self._destination(options["to"])
         send = self._begin(file, destination, options["mapping"], options["duplicates"], person)
         try:
             send, problem = self._deliver(send, person, options["yes"], options["wait"])
@@ -130,15 +127,6 @@ class Command(PortalCommand):
             raise CommandError(f"{file} is refused: {refusal.message}", returncode=WRONG_USE) from None
         except OSError as error:
             raise CommandError(f"{file} cannot be opened: {error.strerror}.", returncode=WRONG_USE) from None
-
-    def _person(self, username: str | None) -> User:
-        username = username or (DEMO_PERSON if settings.PORTAL_DEMO else "")
-        if not username:
-            raise CommandError("Say who sends: --as USER.", returncode=WRONG_USE)
-        person = get_user_model().objects.filter(username=username).first()
-        if person is None or not has_role(person, OPS):
-            raise CommandError(f"{username} is not a person who may send (marketing ops).", returncode=WRONG_USE)
-        return person
 
     def _destination(self, wanted: str) -> Destination:
         known = Destination.objects.filter(archived_at=None).select_related("current")
