@@ -58,7 +58,7 @@ def _database_and_sweeper() -> tuple[str, dict[str, Any]]:
         connection.close()
         return f"does not answer ({type(error).__name__})", {"ok": False, "last_pass": None}
     longest = timedelta(seconds=max(60, 3 * settings.PORTAL_SWEEP_EVERY))
-    fresh = seen is not None and timezone.now() - seen < longest
+    fresh = seen is not None and abs(timezone.now() - seen) < longest
     return "ok", {"ok": fresh, "last_pass": _iso(seen)}
 
 

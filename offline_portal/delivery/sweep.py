@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from rq import Worker
 
 from offline_portal import claims
-from offline_portal.delivery import abandoned, counting, release
+from offline_portal.delivery import abandoned, clock, counting, release
 from offline_portal.delivery import hold as holding
 from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
 from offline_portal.wake import lost_after, wake
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 def one_pass() -> dict[str, int]:
     """Look once; returns what was brought back, by kind. Two sweepers at once do no harm."""
+    clock.mend()
     now = timezone.now()
     Wakeup.objects.filter(created_at__lt=now - lost_after()).delete()
     found = {
@@ -34,7 +35,7 @@ def one_pass() -> dict[str, int]:
         "shifts": _wake_shifts(),
     }
     IdempotencyKey.objects.filter(created_at__lt=now - timedelta(hours=24)).delete()
-    Heartbeat.objects.update_or_create(name="sweeper", defaults={"at": timezone.now(), "detail": found})
+    Heartbeat.objects.update_or_create(name=clock.SWEEPER, defaults={"at": timezone.now(), "detail": found})
     return found
 
 
