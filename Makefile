@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench e2e ready
+.PHONY: run test lint bench e2e soak ready
 
 PYTHON := .venv/bin/python
 
@@ -23,6 +23,11 @@ lint: ready
 bench: ready
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input -r requirements-bench.txt
 	@exec $(PYTHON) -m tests.bench $(ARGS)
+
+# Many faults, and the four counts afterwards. SEED: the same faults again; DATABASE: sqlite or postgres.
+soak: ready
+	@exec $(PYTHON) -m tests.soak --minutes $(or $(MINUTES),20) --workers $(or $(WORKERS),4) \
+	--database $(or $(DATABASE),sqlite) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 # Makes .venv, and installs requirements.txt when it has changed since the last time.
 ready:

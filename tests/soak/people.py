@@ -1,0 +1,191 @@
+"""The people of a soak: olivia uploads and sends, adam opens and closes destinations. They try again when it fails."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.db import Error as DatabaseError
+from django.db import connection, connections
+from django.db.models import Count, Sum
+
+from connectors.emulator.testing import Emulator
+from offline_portal import checks, destinations
+from offline_portal.delivery import control, release
+from offline_portal.delivery.states import Conflict
+from offline_portal.intake import store
+from offline_portal.models import Delivery, Destination, Send, Upload
+from tests.soak.vendors import VENDORS, Vendor
+
+log = logging.getLogger("soak.people")
+S = Send.Status
+OVER = (S.FINISHED, S.CANCELLED, S.FAILED)
+AT_ONCE = 2
+"""Unfinished sends of each destination, so that a worker never lacks work."""
+LOOK_EVERY = 0.3
+
+
+def prepare(emulator: Emulator) -> None:
+    """The people, and the destinations at the emulator."""
+    for name, role in (("olivia", "ops"), ("adam", "admin")):
+        User.objects.create_user(name).groups.add(Group.objects.get_or_create(name=role)[0])
+    for vendor in VENDORS:
+        where: dict[str, Any] = {"base_url": emulator.base_url(vendor.connector)}
+        if vendor.connector == "related_digital":
+            where = {"port": emulator.doors()["ftp"]["port"]}
+        destinations.create(
+            User.objects.get(username="adam"), name=vendor.name, connector=vendor.connector,
+            settings={**where, **vendor.settings}, secrets=vendor.secrets,
+        )  # fmt: skip
+
+
+class People(threading.Thread):
+    """Keeps every destination busy until `feeding` is cleared, and does what `ask` asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(name="people", daemon=True)
+        self.feeding = threading.Event()
+        self.feeding.set()
+        self.made: dict[str, tuple[Vendor, int]] = {}
+        """By its name, whose file it is, and which."""
+        self.done: dict[str, int] = {}
+        """How often each act was done."""
+        self.told = ""
+        """How far the sends were when the people last looked."""
+        self._folder = folder
+        self._asked: queue.Queue[tuple[str, int]] = queue.Queue()
+        self._leaving = threading.Event()
+
+    def ask(self, act: str, target: int) -> None:
+        """Have an act done soon: its name as in `_act`, and a number that picks what it is done to."""
+        self._asked.put((act, target))
+
+    def leave(self) -> None:
+        self._leaving.set()
+        self.join(60)
+
+    def run(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                self._look_round()
+                self._do_what_was_asked()
+            except (DatabaseError, Conflict) as error:
+                log.info("tries again (%s)", " ".join(str(error).split())[:100])
+                connection.close()
+            self._leaving.wait(LOOK_EVERY)
+        connections.close_all()
+
+    def _look_round(self) -> None:
+        """Everything here follows from the database, so that a call whose answer was lost does no harm."""
+        olivia = User.objects.get(username="olivia")
+        for upload in Upload.objects.filter(sends=None):
+            vendor = self.made[upload.filename][0]
+            checks.create(upload, Destination.objects.get(name=vendor.name), "auto", "skip", olivia)
+        for send in Send.objects.filter(status=S.CHECKED):
+            release.queue(send, olivia)
+        self.told = progress()
+        for vendor in VENDORS if self.feeding.is_set() else ():
+            if Send.objects.filter(destination__name=vendor.name).exclude(status__in=OVER).count() < AT_ONCE:
+                self._upload(vendor, olivia)
+
+    def _upload(self, vendor: Vendor, olivia: User) -> None:
+        number = len(self.made) + 1
+        path = self._folder / f"file {number}.csv"
+        path.write_text(vendor.file(number))
+        self.made[path.name] = vendor, number
+        store.accept(path, path.name, olivia)
+
+    def _do_what_was_asked(self) -> None:
+        while not self._asked.empty():
+            act, target = self._asked.queue[0]
+            try:
+                done = self._act(act, target)
+            except Conflict as conflict:
+                done, told = 0, conflict.message
+                log.info("%s: %s", act, told)
+            self._asked.get()
+            self.done[act] = self.done.get(act, 0) + done
+
+    def _act(self, act: str, target: int) -> int:
+        """Do it; to how many."""
+        olivia, adam = User.objects.get(username="olivia"), User.objects.get(username="adam")
+        running = Send.objects.filter(status__in=(S.QUEUED, S.SENDING))
+        match act:
+            case "pause":
+                return _to_one(running, target, lambda send: control.pause(send, olivia))
+            case "resume":
+                paused = Send.objects.filter(status=S.PAUSED, destination__paused=False)
+                return sum(bool(control.resume(send, olivia)) for send in paused)
+            case "cancel":
+                return _to_one(running, target, lambda send: control.cancel(send, olivia))
+            case "retry":
+                refused = Send.objects.filter(status=S.FINISHED).exclude(rejected=0, failed=0)
+                return _to_one(
+                    refused, target, lambda send: control.retry(send, ["rejected", "failed"], "once more", olivia)
+                )
+            case "resend":
+                unknown = Delivery.objects.filter(status="unknown", send__destination__connector__in=_HTTP)
+                resend = "the vendor does not have it"
+                return _to_one(unknown, target, lambda row: control.resolve(row, "resend", resend, olivia))
+            case "close_destination":
+                open_ = Destination.objects.filter(paused=False)
+                return _to_one(open_, target, lambda where: destinations.change(where, adam, paused=True))
+            case "open_destinations":
+                closed = Destination.objects.filter(paused=True)
+                return sum(bool(destinations.change(where, adam, paused=False)) for where in closed)
+        raise ValueError(act)
+
+
+_HTTP = ("kissmetrics", "qubit")
+
+
+def _to_one(found: Any, target: int, act: Callable[[Any], object]) -> int:
+    """Do it to the one that `target` picks; 0 where there is none."""
+    among = list(found.order_by("pk").values_list("pk", flat=True)[:1_000])
+    if not among:
+        return 0
+    act(found.model.objects.get(pk=among[target % len(among)]))
+    return 1
+
+
+def send_at_once(folder: Path, vendor: Vendor, number: int) -> str:
+    """The file with this number taken in and, as soon as it is checked, queued; its name."""
+    olivia = User.objects.get(username="olivia")
+    path = folder / f"file {number}.csv"
+    path.write_text(vendor.file(number))
+    upload = store.accept(path, path.name, olivia)
+    send = checks.create(upload, Destination.objects.get(name=vendor.name), "auto", "skip", olivia)
+    store.read(upload.pk)
+    checks.run(send.pk)
+    release.queue(send, olivia)
+    return path.name
+
+
+def progress() -> str:
+    """Rows under way and done, and sends by their state."""
+    counted = Send.objects.aggregate(**{name: Sum(name) for name in ("queued", "sending", "accepted", "unknown")})
+    states = Send.objects.order_by("status").values_list("status").annotate(Count("pk"))
+    return ", ".join([
+        *(f"{rows or 0:,} rows {name}" for name, rows in counted.items()), *(f"{n} {state}" for state, n in states)
+    ])  # fmt: skip
+
+
+def all_are_under_way() -> bool:
+    """Whether some rows of every destination were accepted."""
+    there = Send.objects.filter(accepted__gt=0).values_list("destination", flat=True)
+    return len(set(there)) == len(VENDORS)
+
+
+def all_is_over() -> bool:
+    """Whether every file has become a send, and no send has a row on its way; False while the database is away."""
+    try:
+        alive = Send.objects.exclude(status__in=OVER).exists() or Upload.objects.filter(sends=None).exists()
+        return not alive and not Send.objects.exclude(queued=0, sending=0).exists()
+    except DatabaseError:
+        connection.close()
+        return False

@@ -1,0 +1,124 @@
+"""The destinations of a soak: two whose vendor counts repeats once, two whose vendor does not, one that takes files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TOKEN = re.compile(r"s\d{4}r\d{5}")
+"""The word that tells a row of one file from all rows of all files, wherever it is met."""
+SITE = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """One destination, and what its files look like."""
+
+    name: str
+    connector: str
+    account: str
+    has_key: bool
+    """Whether the vendor counts a row once, however often it arrives."""
+    header: str
+    row: Callable[[str, int], str]
+    rows: int
+    """Of one file."""
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    calm: Mapping[str, Any] = field(default_factory=dict)
+    """The emulator's switches while nothing is wrong: answers take a while, as with a vendor far away."""
+
+    def file(self, number: int) -> str:
+        """The text of the file with this number."""
+        lines = (self.row(f"s{number:04}r{row:05}", row) for row in range(self.rows))
+        return "\n".join((self.header, *lines)) + "\n"
+
+    def switches(self, fault: str, target: int) -> dict[str, Any]:
+        """The emulator's switches for a fault of the plan (without its `vendor_`)."""
+        return {**self.calm, **(_FILES if self.connector == "related_digital" else _HTTP)(fault, target)}
+
+
+def token(entry: Mapping[str, Any]) -> str:
+    """The row that an entry of the vendor's ledger is about."""
+    found = TOKEN.search(json.dumps([entry["key"], entry["content"]]))
+    return found[0] if found else ""
+
+
+def _HTTP(fault: str, target: int) -> dict[str, Any]:
+    garbage = ("html", "empty", "text", "wrong_json", "truncated_json")[target % 5]
+    return {
+        "cut_before_storing": {"cut": "before_storing"},
+        "cut_after_storing": {"cut": "after_storing"},
+        "cut_in_answer": {"cut": "in_answer", "reset": target % 2 == 0},
+        "error_500": {"status": 500},
+        "error_500_stored": {"status": 500, "store": True},
+        "busy_503": {"status": 503, "retry_after": "2"},
+        "busy_429": {"retry_after": "date:2" if target % 2 else "1"},
+        "slow": {"delay_ms": 1_500 if target % 2 else 60_000},
+        "garbage": {"garbage": garbage},
+        "mixed": {
+            "cut": {"value": "after_storing", "share": 0.3, "seed": target},
+            "status": {"value": 503, "share": 0.3, "seed": target + 1},
+            "garbage": {"value": garbage, "share": 0.3, "seed": target + 2},
+        },
+    }[fault]
+
+
+def _FILES(fault: str, target: int) -> dict[str, Any]:
+    return {
+        "cut_before_storing": {"cut_transfer": True},
+        "cut_after_storing": {"lost_rename": "after"},
+        "cut_in_answer": {"lost_rename": "before"},
+        "error_500": {"reply": 451},
+        "error_500_stored": {"lost_rename": {"value": "after", "share": 0.5, "seed": target}},
+        "busy_503": {"reply": 421},
+        "busy_429": {"reply": 450},
+        "slow": {"slow_transfer": 60_000 if target % 2 else 1_000},
+        "garbage": {"cut_transfer": {"value": True, "share": 0.5, "seed": target}},
+        "mixed": {
+            "cut_transfer": {"value": True, "share": 0.4, "seed": target},
+            "lost_rename": {"value": "after", "share": 0.4, "seed": target + 1},
+        },
+    }[fault]
+
+
+def _time(row: int) -> str:
+    return f"2026-10-05 {row // 3600:02}:{row // 60 % 60:02}:{row % 60:02}"
+
+
+VENDORS = (
+    Vendor(
+        "KISSmetrics with times", "kissmetrics", "timed-key-0001", True, "Email,Event,Date,Prop:Billed amount",
+        lambda token, row: f"{token}@example.com,Purchased,{_time(row)},{row}.50", 160,
+        {"rate": 12}, {"api_key": "timed-key-0001"}, {"delay_ms": 300},
+    ),
+    Vendor(
+        "Tracify orders", "tracify", "tracify-token-0001", True,
+        "Type,Date,Email,IP,User agent,Order ID,Amount,Currency",
+        lambda token, row: f"purchase,{_time(row)},{token}@example.com,198.51.100.7,Mozilla/5.0,{token},{row}.50,EUR",
+        900,
+        {"rate": 1, "customer_site_id": SITE, "origin": "https://x.example", "url": "https://x.example/offline"},
+        {"token": "tracify-token-0001"}, {"delay_ms": 700},
+    ),
+    Vendor(
+        "Qubit", "qubit", "acme", False, "Visitor ID,Date,Value,Currency,Transaction ID",
+        lambda token, row: f"visitor-{row},{_time(row)},{row}.50,EUR,{token}", 900,
+        {"rate": 1, "vertical": "ecommerce", "source": "portal@1.0"}, {"tracking_id": "acme"}, {"delay_ms": 700},
+    ),
+    Vendor(
+        "KISSmetrics without times", "kissmetrics", "plain-key-0002", False, "Email,Event,Prop:Billed amount",
+        lambda token, row: f"{token}@example.com,Purchased,{row}.50", 160,
+        {"rate": 12}, {"api_key": "plain-key-0002"}, {"delay_ms": 300},
+    ),
+    Vendor(
+        "Related Digital", "related_digital", "acme", True,
+        "Date,Customer ID,Product code,Quantity,Line total",
+        lambda token, row: f"{_time(row)},{token},SKU-{row},1,{row}.50", 400,
+        {"protocol": "ftp", "host": "127.0.0.1", "path": "/offline", "timezone": "UTC",
+         "filename": "offline_{account}_{YYYYMMDDHHMMSS}_{batch}.csv"},
+        {"username": "acme", "password": "p4ss-of-the-server"}, {"slow_transfer": 700},
+    ),
+)  # fmt: skip
