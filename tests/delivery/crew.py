@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
 from hypothesis import event
 
 from offline_portal.claims import ClaimLost
 from offline_portal.delivery import abandoned, doubt, hold
 from offline_portal.delivery.writing import RowsGone
-from offline_portal.models import Batch
+from offline_portal.models import Batch, Send
 from tests.delivery.imaginary import Carrying, ImaginaryVendor
 from tests.delivery.promises import Promises
 
@@ -49,7 +50,7 @@ class Crew:
         landed, carrying.landed = carrying.landed, []
         carrying.learn(landed)
         parcels = carrying.next_parcels(most)
-        lost = claim_of(carrying)["fence"] != carrying.hold.fence
+        lost, may = claim_of(carrying)["fence"] != carrying.hold.fence, may_send(carrying)
         try:
             begun = carrying.book.turn(landed, parcels)
         except ClaimLost:
@@ -66,6 +67,7 @@ class Crew:
         carrying.lapsed = False
         for parcel in landed:
             self.seen.landed(carrying.hold.destination, parcel.attempt, carrying.ends[parcel.attempt])
+        assert begun <= may, "begun though it was stopped"
         if parcels and not begun:
             carrying.halt()
         for parcel in parcels if begun else []:
@@ -104,6 +106,14 @@ class Crew:
         for mine in self.workers:
             if carrying in mine:
                 mine.remove(carrying)
+
+
+def may_send(carrying: Carrying) -> bool:
+    """Whether neither a person nor the vendor has stopped what it carries."""
+    send = Send.objects.select_related("destination").get(pk=carrying.hold.send)
+    waits = send.destination.waits_until
+    alive = send.status in ("queued", "sending") and not send.destination.paused
+    return alive and (waits is None or waits <= timezone.now())
 
 
 def claim_of(carrying: Carrying) -> dict[str, Any]:

@@ -44,6 +44,8 @@ from tests.delivery.world import FILES, REFUSED, World
 WORKERS = 3
 LONG_AGO = timedelta(days=1)
 A_FEW = st.integers(0, 5)
+TO_THE_END = st.sampled_from([["never_sent"] * 2, ["lost_after", "never_sent"], ["lost_before"] * 2])
+"""The limit of tries is two."""
 last_word = st.sampled_from(["resend", "accepted", "abandoned"])
 
 
@@ -105,7 +107,7 @@ class Delivering(RuleBasedStateMachine):
     def take_a_turn(self, which: int, most: int) -> None:
         self.crew.turn(self.crew.one(which), most)
 
-    @rule(worker=st.integers(0, WORKERS - 1), hows=st.lists(st.sampled_from(ENDS), min_size=1, max_size=3))
+    @rule(worker=st.integers(0, WORKERS - 1), hows=st.lists(st.sampled_from(ENDS), min_size=1, max_size=3) | TO_THE_END)
     def work_for_a_while(self, worker: int, hows: list[str]) -> None:
         """The usual way, in one step: claimed, begun, ended, written and given back."""
         for how in hows:
@@ -205,12 +207,22 @@ class Delivering(RuleBasedStateMachine):
     @precondition(lambda self: "unknown" in self.seen.statuses.values())
     @rule(which=st.integers(0, 30), as_=last_word)
     def a_person_decides(self, which: int, as_: str) -> None:
-        unknown = sorted(pk for pk, status in self.seen.statuses.items() if status == "unknown")
-        delivery = Delivery.objects.select_related("send").get(pk=unknown[which % len(unknown)])
+        self._decide([pk for pk, status in self.seen.statuses.items() if status == "unknown"], which, as_)
+
+    @precondition(lambda self: self.seen.statuses)
+    @rule(which=st.integers(0, 30), as_=last_word)
+    def a_person_decides_about_any_row(self, which: int, as_: str) -> None:
+        self._decide(list(self.seen.statuses), which, as_)
+
+    def _decide(self, rows: list[int], which: int, as_: str) -> None:
+        delivery = Delivery.objects.select_related("send").get(pk=sorted(rows)[which % len(rows)])
+        open_ = delivery.status == "unknown" and delivery.resolved != "abandoned"
         try:
             control.resolve(delivery, as_, "because", self.olivia)
-        except Conflict:
+        except Conflict as conflict:
+            assert not open_ or conflict.code == "still_cancelling"
             return
+        assert open_, "nobody decides about a row that is not unknown, nor twice"
         event(f"decided: {as_}")
         self.seen.a_person_decided(delivery, again=as_ == "resend")
 
@@ -243,7 +255,7 @@ class Delivering(RuleBasedStateMachine):
         for _round in range(60):
             for pk in self.vendors:
                 destinations.change(Destination.objects.get(pk=pk), self.adam, paused=False)
-            for send in Send.objects.filter(pk__in=self.sends, status="paused"):
+            for send in Send.objects.filter(pk__in=self.sends, status="paused", held=False):
                 control.resume(send, self.olivia)
             self.time_passes()
             for act in (sweep.one_pass, self.intake_works, self.promises_are_kept):
