@@ -50,14 +50,27 @@ def moment_sql(column: str) -> str:
     )
 
 
-def entry_hash(seq: int, at: str, actor: str, action: str, object: str, detail: str, previous: str) -> str:
-    """The hash of one audit entry. `at` is text as of `moment`, `detail` its canonical JSON as it is stored.
+def entry_digest(seq: int, at: str, actor: str, action: str, object: str, detail: str) -> str:
+    """The digest of what one audit entry says. `at` is text as of `moment`, `detail` its canonical JSON as stored.
 
-    The hashed text is the canonical JSON of an object with these seven members; it is put together by hand because
+    The hashed text is the canonical JSON of an object with these six members; it is put together by hand because
     `detail` is already JSON, and must enter byte for byte.
     """
     whole = (
         f'{{"action":{_text(action)},"actor":{_text(actor)},"at":{_text(at)},"detail":{detail},'
-        f'"object":{_text(object)},"previous":{_text(previous)},"seq":{seq}}}'
+        f'"object":{_text(object)},"seq":{seq}}}'
     )
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def linked(previous: str, digest: str) -> str:
+    """The hash of an entry with this digest behind the one with the hash `previous`.
+
+    So a stranger can follow the chain past entries of which they are given no more than the digest.
+    """
+    return hashlib.sha256(f"{previous}{digest}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def entry_hash(seq: int, at: str, actor: str, action: str, object: str, detail: str, previous: str) -> str:
+    """The hash of one audit entry; see `entry_digest`."""
+    return linked(previous, entry_digest(seq, at, actor, action, object, detail))

@@ -32,7 +32,7 @@ def digest(*tables: Iterable[tuple[Any, ...]]) -> str:
     or text as `canonical.moment` writes it.
     """
     return canonical.digest(
-        [sorted(([_plain(value) for value in row] for row in rows), key=lambda row: row[:2]) for rows in tables]
+        [sorted(([plain(value) for value in row] for row in rows), key=lambda row: row[:2]) for rows in tables]
     )
 
 
@@ -51,10 +51,10 @@ def salted(salt: bytes, text: str) -> bytes:
 
     The salt lies with the erasable copy alone. Once that is gone, nobody can find out by trying what the text was.
     """
-    return hashlib.sha256(bytes(salt) + _plain(text).encode()).digest()
+    return hashlib.sha256(bytes(salt) + plain(text).encode()).digest()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """One form for what the databases give back in different ones."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd") if "\0" in value else value

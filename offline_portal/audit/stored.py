@@ -68,9 +68,9 @@ class _Requests:
     """The attempts with these ids, and the copies of their requests."""
 
     def __init__(self, ids: Sequence[int]) -> None:
-        self.attempts = {row[0]: row for row in _select(Attempt, groups.ATTEMPT, "id", ids)}
+        self.attempts = {row[0]: row for row in select(Attempt, groups.ATTEMPT, "id", ids)}
         columns = ("attempt_id", "salt", "method", "url", "headers", "body")
-        self.copies = {row[0]: row[1:] for row in _select(RequestCopy, columns, "attempt_id", ids)}
+        self.copies = {row[0]: row[1:] for row in select(RequestCopy, columns, "attempt_id", ids)}
 
     def compare(self, group: dict[str, Any]) -> tuple[Counts, str]:
         """How many rows the group has, and what is wrong with them (empty: nothing)."""
@@ -93,15 +93,15 @@ class _Answers:
     """The answers to the attempts with these ids, the copies of them, and the outcomes."""
 
     def __init__(self, ids: Sequence[int]) -> None:
-        self.answers = {row[0]: row for row in _select(Answer, groups.ANSWER, "attempt_id", ids)}
+        self.answers = {row[0]: row for row in select(Answer, groups.ANSWER, "attempt_id", ids)}
         self.outcomes: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-        for row in _select(Outcome, groups.OUTCOME, "delivery_id", _deliveries_of(ids)):
+        for row in select(Outcome, groups.OUTCOME, "delivery_id", deliveries_of(ids)):
             self.outcomes[row[0]].append(row)
         copies = sorted({row[5] for row in self.answers.values() if row[5] is not None})
         columns = ("id", "salt", "headers", "body")
         self.copies = {
             id_: groups.salted(salt, groups.answer_text(headers, body))
-            for id_, salt, headers, body in _select(AnswerCopy, columns, "id", copies)
+            for id_, salt, headers, body in select(AnswerCopy, columns, "id", copies)
         }
 
     def compare(self, group: dict[str, Any]) -> tuple[Counts, str]:
@@ -127,15 +127,17 @@ def counts_sql() -> str:
     return ", ".join(f'(SELECT count(*) FROM "{table}")' for table in tables)
 
 
-def _deliveries_of(ids: Sequence[int]) -> list[int]:
-    texts = (text for (text,) in _select(Attempt, ("deliveries",), "id", ids))
+def deliveries_of(ids: Sequence[int]) -> list[int]:
+    """The deliveries that these attempts carried."""
+    texts = (text for (text,) in select(Attempt, ("deliveries",), "id", ids))
     # Read as numbers rather than as JSON: it may have been tampered with.
     return sorted({int(number) for text in texts for number in re.findall(r"[0-9]{1,18}", text)})
 
 
-def _select(
+def select(
     model: type[models.Model], columns: Iterable[str], key: str, ids: Sequence[int]
 ) -> Iterator[tuple[Any, ...]]:
+    """The columns of the rows whose `key` is among `ids`; moments as `canonical.moment` writes them."""
     moments = ("started_at", "ended_at")
     wanted = ", ".join(moment_sql(name) if name in moments else name for name in columns)
     postgresql = connection.vendor == "postgresql"

@@ -68,7 +68,7 @@ def verify(
     walk = _Walk(from_seq, head)
     try:
         walk.start(end)
-        for rows in _chunks(from_seq, last):
+        for rows in chunks(from_seq, last):
             for row in rows:
                 walk.step(*row)
             if progress is not None:
@@ -85,7 +85,7 @@ class _Walk:
     """Where the walk stands: the last entry that holds."""
 
     def __init__(self, from_seq: int, head: Mapping[str, Any] | None) -> None:
-        self.seq, self.hash = from_seq, _hash_at(from_seq)
+        self.seq, self.hash = from_seq, hash_at(from_seq)
         self.checked = 0
         self.groups = StoredGroups()
         self.head_seq = int(head["seq"]) if head else None
@@ -179,14 +179,18 @@ def _end() -> _End:
     return _End(seq, hash, first, last, Counts(*stored))
 
 
-def _hash_at(seq: int) -> str:
+def hash_at(seq: int) -> str:
+    """The stored hash of an entry; 64 zeros before the first one, and where it is missing."""
     if seq == 0:
         return NO_HASH
     return AuditEntry.objects.values_list("hash", flat=True).filter(seq=seq).first() or NO_HASH
 
 
-def _chunks(after: int, until: int) -> Iterator[list[tuple[Any, ...]]]:
-    """Entries in order, some thousand at once: a read that lasts would keep SQLite's log from shrinking."""
+def chunks(after: int, until: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Entries in order behind `after`, as `step` takes them, up to `until`.
+
+    Some thousand at once: a read that lasts would keep SQLite's log from shrinking.
+    """
     sql = (
         f"SELECT seq, {moment_sql('at')}, actor, action, object, detail, previous, hash FROM {_table(AuditEntry)}"
         " WHERE seq > %s AND seq <= %s ORDER BY seq"

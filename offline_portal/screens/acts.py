@@ -50,6 +50,7 @@ _WORDS = {
     "secrets.rotated": ("key", "had all secrets encrypted with the new key"),
     "mapping.saved": ("mapping", "saved a mapping"),
     "access.refused": ("lock", "was kept out of a page"),
+    "audit.exported": ("download", "took evidence away"),
     "login": ("user", "signed in"),
     "login.failed": ("lock", "failed to sign in"),
     "logout": ("leave", "signed out"),

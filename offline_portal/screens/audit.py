@@ -1,4 +1,4 @@
-"""The audit: one search for any identifier, the log with its filters, and whether its chain holds."""
+"""The audit: one search for any identifier, the log with its filters, its chain, and what is taken away of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,11 +16,12 @@ from django.views.decorators.http import require_POST
 
 from offline_portal import listing
 from offline_portal.access.roles import ADMIN, AUDITOR, EVERYONE, has_role, role
+from offline_portal.api.evidence import zipped
 from offline_portal.api.shapes import delivery_shape
-from offline_portal.audit import chain, search
+from offline_portal.audit import chain, evidence, export, search, signing
 from offline_portal.models import AuditEntry, AuditHead
 from offline_portal.screens import acts
-from offline_portal.screens.steps import after, day_of
+from offline_portal.screens.steps import after, day_of, the_send
 
 A_PAGE = 50
 
@@ -58,24 +60,47 @@ def _found(request: HttpRequest, text: str) -> dict[str, Any]:
     return {"rows": rows, "next": more, "searched": True}
 
 
-def _log(request: HttpRequest) -> dict[str, Any]:
+@role(AUDITOR, ADMIN)
+def exported(request: HttpRequest) -> StreamingHttpResponse:
+    """The entries that the filters let through, as a zip that verifies without the portal."""
+    asked = _asked(request)
+    wanted = {name: text for name, text in asked.items() if text}
+    return zipped(export.of_log(_entries(asked), wanted, request.user.get_username()), "audit")
+
+
+@role(AUDITOR, ADMIN)
+def send_evidence(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    """The whole story of a send, likewise."""
+    return zipped(evidence.of_send(the_send(pk), request.user.get_username()), f"evidence-send-{pk}")
+
+
+def _asked(request: HttpRequest) -> dict[str, str]:
     asked = {name: request.GET.get(name, "").strip() for name in ("action", "actor", "object", "from", "to")}
+    return asked | {name: asked[name] if day_of(asked[name]) else "" for name in ("from", "to")}
+
+
+def _entries(asked: dict[str, str]) -> QuerySet[AuditEntry]:
     start, end = day_of(asked["from"]), day_of(asked["to"])
-    found = listing.audit_entries(
+    return listing.audit_entries(
         asked["action"] or None, asked["actor"] or None, asked["object"] or None, _midnight(start),
         _midnight(end + timedelta(days=1) if end else None),
     )  # fmt: skip
+
+
+def _log(request: HttpRequest) -> dict[str, Any]:
+    asked = _asked(request)
     here = after(request)
-    page = listing.page(found, here, A_PAGE, key="seq", down=True)
+    page = listing.page(_entries(asked), here, A_PAGE, key="seq", down=True)
     filters = {name: text for name, text in asked.items() if text}
-    head = AuditHead.objects.filter(pk=1).first()
     return {
         "entries": [acts.entry(one) for one in page.items],
         "asked": asked,
         "filters": filters,
         "first": here is None,
         "next": f"?{urlencode(filters | {'after': page.next})}" if page.next else "",
-        "head": head,
+        "head": AuditHead.objects.filter(pk=1).first(),
+        "export": f"{reverse('audit-export')}?{urlencode(filters)}",
+        "public_key": signing.public_key(),
         "actions": list(AuditEntry.objects.order_by("action").values_list("action", flat=True).distinct()[:100]),
     }
 

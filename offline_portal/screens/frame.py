@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 
-from offline_portal.access.roles import ADMIN, EVERYONE, OPS, has_role, roles_of
+from offline_portal.access.roles import ADMIN, AUDITOR, EVERYONE, OPS, has_role, roles_of
 from offline_portal.screens import viewer
 
 
@@ -49,6 +49,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         else "",
         "may_send": known and has_role(user, OPS),
         "may_administer": known and has_role(user, ADMIN),
+        "may_take_evidence": known and has_role(user, AUDITOR, ADMIN),
     }
 
 

@@ -42,6 +42,8 @@ CALLS = {
     "GET /deliveries/{id}": ALL,
     "POST /deliveries/{id}/resolve": OPS,
     "GET /audit": {"adam", "audrey"},
+    "GET /audit/export": {"adam", "audrey"},
+    "GET /sends/{id}/evidence": {"adam", "audrey"},
 }
 BODIES = {
     "PUT /sends/{id}/mapping": {"identity": {"column": "Email"}},

@@ -64,10 +64,10 @@ def test_a_stranger_recomputes_a_hash_from_the_documentation(log: None):
         "action": entry.action,
         "object": entry.object,
         "detail": json.loads(entry.detail),
-        "previous": entry.previous,
     }
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert entry.hash == hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert entry.hash == hashlib.sha256((entry.previous + digest).encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tests.screens.conftest import Page, sample
 
 ROLES = {"olivia": "ops", "adam": "admin", "audrey": "auditor"}
 EVERYONE, OPS, ADMIN = {"ops", "admin", "auditor"}, {"ops"}, {"admin"}
+AUDIT = {"auditor", "admin"}
 
 
 @pytest.fixture
@@ -85,6 +86,9 @@ PAGES: list[tuple[str, set[str]]] = [
     ("/audit/?q=nobody", EVERYONE),
     ("/audit/?q=C-20481&cursor=nonsense", EVERYONE),
     ("/audit/?action=login&actor=olivia&from=2026-01-01&to=x", EVERYONE),
+    ("/audit/export.zip?action=login&from=x", AUDIT),
+    ("/sends/{done}/evidence.zip", AUDIT),
+    ("/sends/{draft}/evidence.zip", AUDIT),
     ("/destinations/", EVERYONE),
     ("/destinations/{place}", EVERYONE),
     ("/destinations/new", ADMIN),

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from offline_portal.audit import chain, triggers
+from offline_portal.audit import chain, signing, triggers
 from offline_portal.management.command import PortalCommand
 
 
@@ -53,11 +53,13 @@ class Command(PortalCommand):
 def _head(name: str) -> dict[str, Any]:
     try:
         head = json.loads(Path(name).read_text(encoding="utf-8"))
+        if {"public_key", "signature"} <= head.keys() and not signing.holds(head):
+            raise argparse.ArgumentTypeError(f"{name} was changed after it was exported: its signature does not hold.")
         # What `--json` prints is a head too, for those who keep it every night.
         seq, digest = ("head_seq", "head_hash") if "head_seq" in head else ("seq", "hash")
         return {"seq": int(head[seq]), "hash": str(head[digest])}
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{name} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         message = f'{name} is no exported head: it must be JSON with "seq" and "hash".'
         raise argparse.ArgumentTypeError(message) from None
