@@ -10,14 +10,20 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Worker
 
 from connectors.base import VERSION
 from offline_portal.models import Heartbeat
+from offline_portal.trouble import first_line
 from offline_portal.worker import QUEUES, SEEN_EVERY
 
 SILENT_AFTER = timedelta(seconds=3 * SEEN_EVERY)
 """A worker that gave no sign of life for so long counts as gone."""
+_IMPATIENT = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)}
+_WRITTEN = "portal:health"
+"""Written at each look: a Redis that is full, or a replica, answers questions all the same."""
 SWEEPER = "sweeper"
 """The Heartbeat that each pass of the sweeper renews."""
 
@@ -66,12 +72,15 @@ def _redis_and_workers() -> tuple[str, list[dict[str, Any]]]:
     if not settings.REDIS_URL:
         return "REDIS_URL is not set", []
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, decode_responses=True) as client:
+        with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, **_IMPATIENT) as client:
+            client.set(_WRITTEN, 1, ex=60)
             keys = sorted(client.smembers(Worker.redis_workers_keys))
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.hgetall(key)
                 found = zip(keys, pipeline.execute(), strict=True)
+    except redis.ResponseError as error:
+        return f"takes no writes ({first_line(error)[:100]})", []
     except (redis.RedisError, OSError) as error:
         return f"does not answer ({type(error).__name__})", []
     alive = ((key, facts) for key, facts in found if "last_heartbeat" in facts and "death" not in facts)

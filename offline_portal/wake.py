@@ -8,7 +8,9 @@ claimed in the database before anything is done.
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import django_rq
@@ -16,7 +18,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from redis.retry import Retry
 
 from offline_portal.collector import leave_alone_what_is_here
 from offline_portal.models import Wakeup
@@ -32,6 +38,11 @@ _STAGES = {
     "shift": "offline_portal.delivery.shift.run",
 }
 _WITHOUT_NUMBER = ("shift",)
+REDIS_SECONDS = 2.0
+"""How long somebody who wakes waits for a Redis that hangs, and as long once more for a new connection."""
+NOT_ASKED_FOR = 5.0
+"""For so many seconds a Redis that hung is not asked again: fifty wake-ups must not wait one after the other."""
+_hung: dict[str, float] = {}
 
 
 def lost_after() -> timedelta:
@@ -83,11 +94,23 @@ def load() -> None:
     leave_alone_what_is_here()
 
 
+@lru_cache(maxsize=4)
+def impatient(url: str) -> Redis:
+    """The Redis at `url` for somebody who will not wait: a page, or the sweeper. One that hangs fails in seconds."""
+    seconds = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 1), **seconds)
+
+
 def _enqueue(queue: str, work: str, note: int) -> None:
+    url = settings.RQ_QUEUES[queue]["URL"]
     try:
-        django_rq.get_queue(queue).enqueue(
+        if time.monotonic() < _hung.get(url, 0.0):
+            raise RedisTimeout("it hung a moment ago")
+        django_rq.get_queue(queue, connection=impatient(url)).enqueue(
             "offline_portal.wake.start", work, note, job_timeout=-1, result_ttl=0, failure_ttl=3600
         )
     except (RedisError, OSError) as error:
         log.warning("Redis is away (%s); the sweeper will wake %s again", type(error).__name__, work)
+        if isinstance(error, RedisTimeout):
+            _hung[url] = max(time.monotonic() + NOT_ASKED_FOR, _hung.get(url, 0.0))
         Wakeup.objects.filter(pk=note).delete()

@@ -17,7 +17,7 @@ from offline_portal import claims
 from offline_portal.delivery import abandoned, clock, counting, release
 from offline_portal.delivery import hold as holding
 from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
-from offline_portal.wake import lost_after, wake
+from offline_portal.wake import impatient, lost_after, wake
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ def _wake_shifts() -> int:
 
 def _workers() -> int:
     try:
-        return max(1, Worker.count(queue=django_rq.get_queue("delivery")))
+        connection = impatient(settings.RQ_QUEUES["delivery"]["URL"])
+        return max(1, Worker.count(queue=django_rq.get_queue("delivery", connection=connection)))
     except (RedisError, OSError):
         return settings.WORKERS
