@@ -21,6 +21,9 @@ from offline_portal import claims, secrets
 from offline_portal.delivery.pausing import back_off, pause_destination, wait
 from offline_portal.models import Batch, Delivery, Destination, Outcome, Send
 
+ASKED_AGAIN_AFTER = 100.0
+"""Seconds after which a vendor that is down is asked again at the latest: once it is back, work goes on within two
+minutes, whatever the longest pause between tries is set to."""
 _ALIVE = (Send.Status.QUEUED, Send.Status.SENDING)
 
 
@@ -199,7 +202,7 @@ def give_back(hold: Hold, again: bool, settled: bool, pause: float = 0.0, put_of
     left = Delivery.objects.filter(batch=hold.batch, status__in=("queued", "sending")).exists()
     tries = 0 if settled else hold.tries + (again or put_off)
     now = timezone.now()
-    due = now + timedelta(seconds=back_off(tries) if again else pause)
+    due = now + timedelta(seconds=min(back_off(tries), ASKED_AGAIN_AFTER) if again else pause)
     if not claims.give_back(Batch, hold.batch, hold.fence, done=not left, due_at=due, tries=min(tries, 1_000)):
         return
     where = Destination.objects.filter(pk=hold.destination)
@@ -208,4 +211,4 @@ def give_back(hold: Hold, again: bool, settled: bool, pause: float = 0.0, put_of
     elif again:
         failures = min(hold.failures + 1, 1_000)
         where.update(failures=failures)
-        wait(hold.destination, back_off(failures))
+        wait(hold.destination, min(back_off(failures), ASKED_AGAIN_AFTER))

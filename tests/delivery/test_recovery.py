@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from offline_portal.delivery import abandoned, control, hold, shift, sweep
 from offline_portal.delivery.writing import Book
-from offline_portal.models import Batch, Send, Wakeup
+from offline_portal.models import Batch, Destination, Send, Wakeup
 from tests.conftest import Road
 from tests.delivery.test_faults import begin_and_die, lapse
 from tests.delivery.test_road import KISS, QUBIT, counts
@@ -113,6 +113,24 @@ def test_a_slow_answer_is_awaited_for_longer_than_a_lease(road: Road, settings: 
         time.sleep(0.2)
     send.refresh_from_db()
     assert counts(send) == {"accepted": 20}, "taken for dead while it waited"
+
+
+def test_a_vendor_that_was_down_for_long_is_asked_within_two_minutes_of_being_back(
+    road: Road, settings: LazySettings
+) -> None:
+    assert settings.PORTAL_RETRY_CEILING == 300
+    where = road.destination("kissmetrics")
+    road.queue(road.check(road.upload(KISS), where))
+    Batch.objects.update(tries=20)
+    Destination.objects.update(failures=20)
+    for _ in range(20):
+        [held] = hold.claim_due(set())
+        hold.give_back(held, again=True, settled=False)
+        due = hold.next_due()
+        assert due is not None
+        assert (due - timezone.now()).total_seconds() + settings.PORTAL_SWEEP_EVERY < 115
+        Batch.objects.update(due_at=timezone.now(), tries=20)
+        Destination.objects.update(failures=20, waits_until=None)
 
 
 def test_an_outage_does_not_make_row_after_row_unknown_where_a_repeat_could_count_twice(
