@@ -339,7 +339,7 @@ class Connector:
         raise NotImplementedError
 
     def read_back(self, response: Response) -> list[Stored]:
-        """All that an answer to `readback` shows, whatever its status but 401, 429 and 503.
+        """All that an answer to `readback` shows, whatever its status but 429, and 503 with Retry-After.
 
         Raises NotAvailable, Answered (it is no 2xx) or NotUnderstood.
         """

@@ -20,7 +20,7 @@ def close(hold: Hold) -> int:
 
     Its rows are `unknown`, or `queued` again where a repeat is harmless. Raises ClaimLost.
     """
-    attempts = list(Attempt.objects.filter(batch=hold.batch, answer=None).order_by("pk"))
+    attempts = list(Attempt.objects.filter(batch=hold.batch, answer=None, readback=None).order_by("pk"))
     if attempts:
         Book(hold).turn([_parcel(hold, attempt) for attempt in attempts], [])
     return len(attempts)

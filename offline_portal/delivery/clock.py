@@ -14,7 +14,17 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from offline_portal.models import Batch, Destination, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
+from offline_portal.models import (
+    Batch,
+    Destination,
+    Heartbeat,
+    IdempotencyKey,
+    Readback,
+    Reader,
+    Send,
+    Upload,
+    Wakeup,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +46,11 @@ def mend() -> timedelta | None:
             return None
         longest = now + timedelta(seconds=settings.PORTAL_LEASE)
         Batch.objects.filter(done=False, due_at__gt=now).update(due_at=F("due_at") - back)
-        for model in (Batch, Send, Upload):
+        Readback.objects.filter(due_at__gt=now).update(due_at=F("due_at") - back)
+        for model in (Batch, Reader, Send, Upload):
             model.objects.filter(lease_until__gt=longest).update(lease_until=longest)
-        Destination.objects.filter(waits_until__gt=now).update(waits_until=F("waits_until") - back)
+        for waiting in (Destination, Reader):
+            waiting.objects.filter(waits_until__gt=now).update(waits_until=F("waits_until") - back)
         Wakeup.objects.filter(created_at__gt=now).delete()
         IdempotencyKey.objects.filter(created_at__gt=now).update(created_at=now)
     log.warning("The clock was set back by %d s; what waits for a time waits for so much less", back.total_seconds())

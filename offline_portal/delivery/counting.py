@@ -10,15 +10,18 @@ from django.utils import timezone
 from offline_portal import bulk
 from offline_portal.models import Delivery, Send
 
+_READBACK = {f"readback_{state}" for state in ("looking", "confirmed", "not_found", "not_available")}
 _OVER = "queued = 0 AND sending = 0 AND status IN ('queued', 'sending', 'paused')"
 
 
 def move(send_id: int, change: Mapping[str, int]) -> None:
     """Add `change` ({status: rows more or fewer}) to the counters, then see whether the Send is over.
 
-    Inside a transaction.
+    `readback_STATE` counts rows by the state of their Readback. Inside a transaction.
     """
-    moved = {Delivery.Status(status).value: by for status, by in change.items() if by}
+    moved = {
+        name if name in _READBACK else Delivery.Status(name).value: by for name, by in change.items() if by
+    }
     if moved:
         bulk.set_by_ids(Send, {status: bulk.Sql(f"{status} + {by:d}") for status, by in moved.items()}, [send_id])
     finish_if_over(send_id)

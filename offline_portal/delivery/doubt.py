@@ -17,10 +17,10 @@ from django.utils import timezone
 from connectors.base import Connector
 from offline_portal import bulk, claims
 from offline_portal.audit import chain
-from offline_portal.delivery import counting
+from offline_portal.delivery import counting, readbacks
 from offline_portal.delivery.hold import Hold
 from offline_portal.delivery.verdict import BROKEN_CONNECTION, WAIT_503
-from offline_portal.models import Attempt, Batch, Delivery, Outcome
+from offline_portal.models import Attempt, Batch, Delivery, Outcome, Send
 
 REPEATED_FOR = timedelta(hours=24)
 """So long after the first lost answer a row is repeated by itself; then it is `unknown`."""
@@ -45,7 +45,7 @@ def end_what_is_too_old(hold: Hold) -> int:
     Only attempts of this Batch count: a row that a person had sent again is in a new one. Files are not repeated
     before the server was looked at (see `connectors.files`).
     """
-    old = Attempt.objects.filter(batch=hold.batch, started_at__lt=timezone.now() - REPEATED_FOR)
+    old = Attempt.objects.filter(batch=hold.batch, readback=None, started_at__lt=timezone.now() - REPEATED_FOR)
     if hold.connector.transport == "file" or not old.exists():
         return 0
     with transaction.atomic():
@@ -55,7 +55,8 @@ def end_what_is_too_old(hold: Hold) -> int:
         values = {"status": "unknown", "code": "too_late", "message": TOO_LATE}
         ended = bulk.set_by_ids(Delivery, values, ids, "status = 'queued'")
         if ended:
-            counting.move(hold.send, {"queued": -ended, "unknown": ended})
+            sought = readbacks.ask_for_unknown(Send.objects.get(pk=hold.send), ids)
+            counting.move(hold.send, {"queued": -ended, "unknown": ended} | sought)
             chain.add("portal", "send.doubt_ended", f"send:{hold.send}", {"rows": ended, "batch": hold.batch})
     return ended
 

@@ -17,10 +17,10 @@ LATE = 0.05
 
 
 class Gate:
-    """Lets the requests of one courier out, at the pace of its destination."""
+    """Lets the requests of one courier out, at the pace of its destination, or of a `part` of what is sent there."""
 
-    def __init__(self, pace: Pace, destination: int, rate: float) -> None:
-        self._pace, self._destination, self._rate = pace, destination, rate
+    def __init__(self, pace: Pace, destination: int, rate: float, part: str = "") -> None:
+        self._pace, self._destination, self._rate, self._part = pace, destination, rate, part
         self._moments: deque[float] = deque()
         self._waiting = 0
         self._first = asyncio.Lock()
@@ -35,7 +35,7 @@ class Gate:
         if self._shut:
             raise self._shut
         try:
-            grant = await self._pace.reserve(self._destination, self._rate, wanted)
+            grant = await self._pace.reserve(self._destination, self._rate, wanted, self._part)
         except PaceUnavailable as error:
             self._shut = error
             raise

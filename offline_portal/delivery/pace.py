@@ -94,19 +94,21 @@ class Pace:
         """Give the connections back."""
         await self._redis.aclose()
 
-    async def reserve(self, destination_id: int, rate: float, wanted: int) -> Grant:
+    async def reserve(self, destination_id: int, rate: float, wanted: int, part: str = "") -> Grant:
         """Moments for up to `wanted` requests, at `rate` requests a second (above 0), at most AHEAD seconds from now.
 
+        A `part` of what is sent to a destination may have a pace of its own, beside that of the whole.
         What is granted and not used is lost. Raises PaceUnavailable, within REDIS_SECONDS.
         """
         if wanted < 1:
             return Grant((), 0.0)
         enough = max(1, min(wanted, int(rate * GROUP)))
         gap = 1e6 / rate
+        key = f"portal:pace:{destination_id}:{part}" if part else f"portal:pace:{destination_id}"
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 count, first, wait = await self._script(
-                    keys=[f"portal:pace:{destination_id}"], args=[gap, BURST * 1e6, AHEAD * 1e6, wanted, enough]
+                    keys=[key], args=[gap, BURST * 1e6, AHEAD * 1e6, wanted, enough]
                 )
         except (RedisError, OSError) as error:
             raise PaceUnavailable(

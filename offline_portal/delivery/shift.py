@@ -22,6 +22,7 @@ from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.hold import Hold
 from offline_portal.delivery.pace import Pace
 from offline_portal.delivery.send import Courier
+from offline_portal.delivery.watch import Watch
 from offline_portal.trouble import DATABASE_TROUBLE, first_line
 from offline_portal.wake import wake
 
@@ -54,21 +55,25 @@ class _Shift:
         self.couriers: dict[asyncio.Task[None], Courier] = {}
         self.closed: set[int] = set()
         """Destinations that are served no more by this shift, because they are slow and it is over."""
+        self.watch: Watch | None = None
         self._news = asyncio.Event()
 
     async def work(self) -> None:
         async with Pace(settings.REDIS_URL) as pace, Doors(CONNECTIONS) as door:
+            tokens = Tokens(door)
+            watch = self.watch = Watch(door, pace, tokens, self._in_database, self._stopping)
             with self._without_a_database():
-                await self._send_what_is_due(door, pace, Tokens(door))
-            while self.couriers:
+                await self._send_what_is_due(door, pace, tokens, watch)
+            while self.couriers or watch:
                 await self._wait()
         with self._without_a_database():
-            if await self._falls_due_within(settings.PORTAL_SHIFT_SECONDS):
+            if await self._falls_due_within(settings.PORTAL_SHIFT_SECONDS) or await watch.falls_due_within(0):
                 await self._in_database(wake, "delivery", "shift")
 
-    async def _send_what_is_due(self, door: Doors, pace: Pace, tokens: Tokens) -> None:
+    async def _send_what_is_due(self, door: Doors, pace: Pace, tokens: Tokens, watch: Watch) -> None:
         while self._goes_on():
-            if not (await self._start_couriers(door, pace, tokens) or self.couriers or await self._soon()):
+            begun = await self._start_couriers(door, pace, tokens) + await watch.start()
+            if not (begun or self.couriers or watch or await self._soon(watch)):
                 return
             await self._wait()
 
@@ -86,7 +91,7 @@ class _Shift:
             return True
         slow = {courier.hold.destination for courier in self.couriers.values() if courier.wire.is_slow}
         self.closed |= slow
-        return bool(slow) and not self._ends_at_once()
+        return bool(slow or self.watch) and not self._ends_at_once()
 
     def _stopping(self) -> bool:
         return stopping.requested() or time.monotonic() >= self.over
@@ -98,7 +103,8 @@ class _Shift:
         """Whether a courier begins nothing more. A quick one need not stand still until the slow ones have ended."""
         if not self._stopping() or self._ends_at_once():
             return self._stopping()
-        return courier.wire.is_slow or not any(other.wire.is_slow for other in self.couriers.values())
+        others_are_slow = self.watch or any(other.wire.is_slow for other in self.couriers.values())
+        return courier.wire.is_slow or not others_are_slow
 
     def _end_now(self) -> None:
         self.over = self.last = 0.0
@@ -150,9 +156,10 @@ class _Shift:
             self.couriers.pop(task)
             task.result()
 
-    async def _soon(self) -> bool:
-        """Whether a Batch falls due before this shift is over."""
-        return await self._falls_due_within(self.over - time.monotonic())
+    async def _soon(self, watch: Watch) -> bool:
+        """Whether a Batch, or a look at a vendor, falls due before this shift is over."""
+        left = self.over - time.monotonic()
+        return await self._falls_due_within(left) or await watch.falls_due_within(left)
 
     async def _falls_due_within(self, seconds: float) -> bool:
         """For what falls due later no shift should wait, nor one after the other: the sweeper wakes another then."""

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from rq import Worker
 
 from offline_portal import claims
-from offline_portal.delivery import abandoned, clock, counting, release
+from offline_portal.delivery import abandoned, clock, counting, findings, reading, release
 from offline_portal.delivery import hold as holding
 from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
 from offline_portal.wake import impatient, lost_after, wake
@@ -30,7 +30,7 @@ def one_pass() -> dict[str, int]:
     found = {
         "intake": _wake_intake(),
         "scheduled": release.release_due(),
-        "abandoned": _close_abandoned(),
+        "abandoned": _close_abandoned() + findings.close_silent(),
         "finished": _finish_over(),
         "shifts": _wake_shifts(),
     }
@@ -87,7 +87,9 @@ def _wake_shifts() -> int:
         send__destination__paused=False,
     )
     batches = due.values_list("pk", flat=True)[: 64].count()
-    return sum(wake("delivery", "shift", most=_workers()) for _ in range(min(batches, _workers())))
+    next_look = reading.next_due()
+    looks = 1 if next_look is not None and next_look <= timezone.now() else 0
+    return sum(wake("delivery", "shift", most=_workers()) for _ in range(min(batches + looks, _workers())))
 
 
 def _workers() -> int:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from connectors.base import Connector, ConnectorError, Request, Response
 from offline_portal import bulk, claims
 from offline_portal.audit import chain, groups
-from offline_portal.delivery import alarms, counting, doubt, exchanges
+from offline_portal.delivery import alarms, counting, doubt, exchanges, readbacks
 from offline_portal.delivery.exchanges import Shared
 from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.verdict import RowVerdict, Verdict
@@ -123,6 +123,7 @@ class Book:
         bulk.insert(Outcome, groups.OUTCOME, outcomes)
         self._split(landed)
         _set_statuses(verdicts, landed, change)
+        change.update(readbacks.ask(self.hold, verdicts, timezone.now()))
         detail = {
             "attempts": [parcel.attempt for parcel in landed],
             "outcomes": dict(Counter(outcome[2] for outcome in outcomes)),

@@ -3,6 +3,7 @@
 from offline_portal.models.approval import Approval
 from offline_portal.models.destination import Destination, DestinationSecret, DestinationSettings, Mapping
 from offline_portal.models.log import AuditEntry, AuditHead, Heartbeat, IdempotencyKey, Token, Wakeup
+from offline_portal.models.readback import Readback, Reader
 from offline_portal.models.send import Delivery, Edit, Identifier, Send, SentKey
 from offline_portal.models.upload import Row, Upload
 from offline_portal.models.wire import Answer, AnswerCopy, Attempt, Batch, Outcome, RequestCopy
@@ -10,5 +11,5 @@ from offline_portal.models.wire import Answer, AnswerCopy, Attempt, Batch, Outco
 __all__ = [
     "Answer", "AnswerCopy", "Approval", "Attempt", "AuditEntry", "AuditHead", "Batch", "Delivery", "Destination",
     "DestinationSecret", "DestinationSettings", "Edit", "Heartbeat", "IdempotencyKey", "Identifier", "Mapping",
-    "Outcome", "RequestCopy", "Row", "Send", "SentKey", "Token", "Upload", "Wakeup",
+    "Outcome", "Readback", "Reader", "RequestCopy", "Row", "Send", "SentKey", "Token", "Upload", "Wakeup",
 ]

@@ -67,6 +67,14 @@ class Send(Claimed):
     failed = models.PositiveIntegerField(default=0)
     cancelled = models.PositiveIntegerField(default=0)
 
+    readback_looking = models.PositiveIntegerField(default=0, db_default=0)
+    readback_confirmed = models.PositiveIntegerField(default=0, db_default=0)
+    readback_not_found = models.PositiveIntegerField(default=0, db_default=0)
+    readback_not_available = models.PositiveIntegerField(default=0, db_default=0)
+    """Rows by the state of their Readback; kept as the counters above."""
+    readback_refused = models.BooleanField(default=False, db_default=False)
+    """The vendor lets nobody look: nothing of this Send is looked up any more."""
+
     served = models.BigIntegerField(default=0)
     """When a worker last took a Batch of it, as a running number: the least recently served goes first."""
     refusals_in_a_row = models.PositiveSmallIntegerField(default=0)

@@ -47,6 +47,8 @@ class Attempt(models.Model):
     deliveries = models.TextField()
     """JSON list of delivery ids, in the order of the request."""
     request_digest = models.BinaryField(max_length=32)
+    readback = models.BooleanField(null=True)
+    """Whether it only looked up what the vendor has stored; NULL: it did not, it carried rows."""
 
 
 class RequestCopy(models.Model):

@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 CONNECTORS_FOR: dict[str, set[str]] = {
     "mapping": {"base"}, "checking": {"base"}, "redaction": {"base"}, "checks": {"", "base"},
-    "delivery": {"", "base", "by_file", "http", "files"}, "secrets": set(), "models": set(), "bulk": set(),
+    "delivery": {"", "base", "by_file", "http", "files", "readback"}, "secrets": set(), "models": set(), "bulk": set(),
     "intake": set(),
     "audit": {""}, "access": set(), "destinations": {"", "base"}, "destination_rules": {"", "base", "addresses"},
     "screens": {"", "base"}, "api": {"", "base"}, "management": {"", "base", "emulator"}, "listing": {"", "base"},
