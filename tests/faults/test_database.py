@@ -6,20 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
+from connectors.emulator.testing import Emulator
 from offline_portal.audit import chain
 from offline_portal.models import Answer, Attempt, AuditEntry
-from tests.conftest import PASSWORD, Road
+from tests.conftest import PASSWORD, Road, make_people
 from tests.delivery.test_road import KISS
 from tests.faults.programs import Programs, database_url, until
+from tests.faults.servers import Postgres, database_at, folder_for_all
 from tests.faults.test_workers import Two
 
 LOCK = """
@@ -130,3 +133,71 @@ def test_a_program_that_is_stopped_in_mid_transaction_does_not_keep_its_locks(im
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.fixture
+def own_server(transactional_db: None, redis_url: str, emulator: Emulator, tmp_path: Path) -> Iterator[OwnServer]:
+    """A PostgreSQL of the test's own, which test and programs use."""
+    with ExitStack() as stack:
+        server = Postgres(stack.enter_context(folder_for_all()))
+        stack.callback(server.end)
+        server.started()
+        stack.enter_context(database_at(server.url))
+        programs = Programs(tmp_path, redis_url)
+        stack.callback(programs.end)
+        programs.environment["PORTAL_LEASE"] = "30"
+        yield OwnServer(Road(make_people(), emulator, tmp_path), programs, server)
+
+
+class OwnServer(NamedTuple):
+    road: Road
+    programs: Programs
+    server: Postgres
+
+
+def cut_all(server: Postgres) -> None:
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+
+def restart(server: Postgres) -> None:
+    server.end()
+    time.sleep(2)
+    server.started()
+
+
+def crash(server: Postgres) -> None:
+    server.end(signal.SIGQUIT)
+    server.started()
+
+
+@pytest.mark.parametrize("fault", [cut_all, restart, crash])
+def test_a_postgresql_that_is_cut_off_restarted_or_crashes_in_mid_send_costs_nothing(
+    own_server: OwnServer, fault: Callable[[Postgres], None]
+) -> None:
+    two = Two(own_server.road, own_server.programs)
+    own_server.programs.sweeper()
+    worker = two.worker()
+    fault(own_server.server)
+    connection.close()
+    time.sleep(2)
+    two.slow(None)
+    assert two.end_well() == {"accepted": 250}, "no answer was lost"
+    assert two.on_the_wire() == [120, 3]
+    assert "Traceback" not in worker.said()
+
+
+def test_after_everything_was_killed_at_once_committed_claims_stand_and_all_goes_on(own_server: OwnServer) -> None:
+    own_server.programs.environment["PORTAL_LEASE"] = "3"
+    two = Two(own_server.road, own_server.programs)
+    own_server.programs.sweeper()
+    two.worker()
+    begun = set(Attempt.objects.values_list("pk", flat=True))
+    connection.close()
+    own_server.programs.end()
+    own_server.server.end(signal.SIGQUIT)
+    own_server.server.started()
+    assert begun <= set(Attempt.objects.values_list("pk", flat=True))
+    two.slow(None)
+    own_server.programs.sweeper()
+    own_server.programs.worker()
+    assert two.end_well()["unknown"] >= 100
