@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import connectors
+from connectors.base import Connector, ConnectorError, Response
 from offline_portal import redaction
 from offline_portal.models import Attempt, AuditEntry, Delivery, Edit, Outcome
 
@@ -29,6 +30,9 @@ _ACTS = {
 }
 
 
+_UNMASKABLE = "(not shown: too long to find the personal values in it)"
+
+
 class Moment(NamedTuple):
     """One thing that happened: when, what in plain words, and by whom (a username, or `portal`)."""
 
@@ -37,35 +41,76 @@ class Moment(NamedTuple):
     who: str
 
 
-def attempts_of(delivery: Delivery) -> list[Attempt]:
-    """All requests that carried the row, the oldest first, with their copies and answers."""
+class Exchanges(NamedTuple):
+    """All requests about a row, the oldest first, with their copies and answers."""
+
+    sent: list[Attempt]
+    """Those that carried it."""
+    looks: list[Attempt]
+    """Those that looked up at the vendor what it has stored of it."""
+
+
+def exchanges_of(delivery: Delivery) -> Exchanges:
+    """What went over the wire about the row."""
     numbers = set(Outcome.objects.filter(delivery=delivery).values_list("attempt_id", flat=True))
     if delivery.status == Delivery.Status.SENDING:
         numbers |= _under_way(delivery)
+    readback = getattr(delivery, "readback", None)
+    if readback is not None and readback.attempt:
+        numbers.add(readback.attempt)
     found = Attempt.objects.filter(pk__in=numbers).select_related(
         "copy", "answer", "answer__copy", "batch__destination"
     )
-    return list(found.order_by("pk"))
+    attempts = list(found.order_by("pk"))
+    return Exchanges([one for one in attempts if not one.readback], [one for one in attempts if one.readback])
 
 
 def veil_of(attempt: Attempt, reveal: Delivery | None) -> Callable[[str], str]:
-    """Masks the personal values of every row in the request, but for those of the row to `reveal`."""
+    """Masks the personal values of every row in the request, but for those of the row to `reveal`.
+
+    In the answer to a look, which may tell of other rows and people, theirs too.
+    """
     connector = connectors.get(attempt.batch.destination.connector)
     if connector.transport == "file" and attempt.copy.body is None:
         # Of a long file only name, size and digest are kept: none of its thousands of rows can show.
         return lambda text: text
     carried = Delivery.objects.filter(pk__in=json.loads(attempt.deliveries)).values_list("pk", "payload")
     hidden = [json.loads(payload) for pk, payload in carried if payload and (reveal is None or pk != reveal.pk)]
+    if not attempt.readback:
+        return lambda text: redaction.mask_in(text, hidden, connector)
+    told = _told(attempt, connector)
+    if told is None:
+        body = _body(attempt)
+        return lambda text: _UNMASKABLE if text == body else redaction.mask_in(text, hidden, connector)
+    own = set(json.loads(reveal.payload).values()) if reveal is not None else set()
+    hidden += [{key: value for key, value in values.items() if value not in own} for values in told]
     return lambda text: redaction.mask_in(text, hidden, connector)
 
 
-def timeline(delivery: Delivery, attempts: Iterable[Attempt]) -> list[Moment]:
+def _body(attempt: Attempt) -> str:
+    answer = getattr(attempt, "answer", None)
+    return answer.copy.body if answer is not None and answer.copy is not None else ""
+
+
+def _told(attempt: Attempt, connector: Connector) -> list[dict[str, Any]] | None:
+    """Values in the answer to a look, by field key; None where it was cut, so that nobody can tell."""
+    if not _body(attempt) or not 200 <= (attempt.answer.status or 0) < 300:
+        return []
+    try:
+        return connector.told_by_readback(Response(200, {}, _body(attempt).encode()))
+    except ConnectorError:
+        return None
+
+
+def timeline(delivery: Delivery, exchanges: Exchanges) -> list[Moment]:
     """Everything that happened to the row, in order of time. Quotes no cell."""
     upload = delivery.send.upload
     read = Moment(
         upload.created_at, f"Line {delivery.line} of “{upload.filename}” uploaded", upload.created_by.get_username()
     )
-    found = [read, *_edits(delivery), *_acts(delivery), *_requests(delivery, attempts)]
+    outcomes = {one.attempt_id: one for one in Outcome.objects.filter(delivery=delivery)}
+    requests = [*_requests(exchanges.sent, outcomes), *_looks(exchanges.looks, outcomes)]
+    found = [read, *_edits(delivery), *_acts(delivery), *requests]
     return sorted(found, key=lambda one: one.at)
 
 
@@ -92,8 +137,7 @@ def _acts(delivery: Delivery) -> Iterable[Moment]:
         yield Moment(entry.at, what, entry.actor)
 
 
-def _requests(delivery: Delivery, attempts: Iterable[Attempt]) -> Iterable[Moment]:
-    outcomes = {one.attempt_id: one for one in Outcome.objects.filter(delivery=delivery)}
+def _requests(attempts: Iterable[Attempt], outcomes: Mapping[int, Outcome]) -> Iterable[Moment]:
     for number, attempt in enumerate(attempts, start=1):
         yield Moment(attempt.started_at, f"Request {number} sent", "portal")
         answer = getattr(attempt, "answer", None)
@@ -103,6 +147,24 @@ def _requests(delivery: Delivery, attempts: Iterable[Attempt]) -> Iterable[Momen
         outcome = outcomes.get(attempt.pk)
         meaning = f": {_outcome(outcome)}" if outcome else ""
         yield Moment(answer.ended_at, f"Request {number} {came}{meaning}", "portal")
+
+
+def _looks(looks: Iterable[Attempt], outcomes: Mapping[int, Outcome]) -> Iterable[Moment]:
+    for number, attempt in enumerate(looks, start=1):
+        answer = getattr(attempt, "answer", None)
+        words = f"Look {number} at the vendor: {what_was_seen(outcomes.get(attempt.pk))}"
+        yield Moment(answer.ended_at if answer else attempt.started_at, words, "portal")
+
+
+def what_was_seen(outcome: Outcome | None) -> str:
+    """What a look brought for a row, in plain words."""
+    if outcome is None:
+        return "under way"
+    if outcome.evidence == "confirmed":
+        return "found there, so it is confirmed"
+    return {"not_found": "not found there", "not_available": "not available"}.get(
+        outcome.code, f"no usable answer ({outcome.code})"
+    )
 
 
 def _outcome(outcome: Outcome) -> str:

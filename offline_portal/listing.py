@@ -15,7 +15,7 @@ from django.db.models import BooleanField, Exists, Model, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
 
 from offline_portal import checks, problem_kinds
-from offline_portal.models import AuditEntry, Delivery, Row, Send, Upload
+from offline_portal.models import AuditEntry, Delivery, Readback, Row, Send, Upload
 
 Item = TypeVar("Item")
 Found = TypeVar("Found", bound=Model)
@@ -85,12 +85,27 @@ def send_deliveries(send: Send, status: str | None, after: int | None, limit: in
         found = found.filter(status=status)
     if status in _NOT_ACCEPTED:
         found = found.filter(_said(f"status IN ({', '.join(map(repr, _NOT_ACCEPTED))})"))
-    return page(found, after, limit, key="line")
+    return _of_send(send, page(found.select_related("readback"), after, limit, key="line"))
+
+
+def in_vain(send: Send, state: str, after: int | None, limit: int) -> Page[Delivery]:
+    """Rows that the vendor did not show (`not_found`), or that nobody could look up (`not_available`); by their ids."""
+    readbacks = Readback.objects.filter(_said("state IN ('not_found', 'not_available')"), send=send, state=state)
+    found = page(readbacks.select_related("delivery"), after, limit)
+    for one in found.items:
+        one.delivery.readback = one
+    return _of_send(send, Page([one.delivery for one in found.items], found.next))
+
+
+def _of_send(send: Send, found: Page[Delivery]) -> Page[Delivery]:
+    for delivery in found.items:
+        delivery.send = send
+    return found
 
 
 def deliveries() -> QuerySet[Delivery]:
     """Everything that left or is to leave for a vendor."""
-    return Delivery.objects.exclude(status=None).select_related("send__destination")
+    return Delivery.objects.exclude(status=None).select_related("send__destination__current", "readback")
 
 
 def send_rows(

@@ -38,9 +38,10 @@ class SearchQuery(RevealQuery):
 
 
 class StatusQuery(RevealQuery):
-    """Only rows in a status."""
+    """Only rows in a status, or rows that were looked for at the vendor in vain."""
 
     status: Literal[tuple(Delivery.Status.values)] | None = None  # type: ignore[valid-type]
+    readback: Literal["not_found", "not_available"] | None = None
 
 
 @router.get(
@@ -64,7 +65,13 @@ def find_deliveries(request: HttpRequest, asked: Query[SearchQuery]) -> dict[str
 )
 def list_deliveries(request: HttpRequest, id: str, asked: Query[StatusQuery]) -> dict[str, Any]:
     """In order of line; empty before the send is queued."""
-    found = listing.send_deliveries(sends.find(id), asked.status, asked.after, asked.limit)
+    send = sends.find(id)
+    if asked.readback and asked.status:
+        raise ApiError(422, "invalid", "Ask for a status or for a state of reading back, not for both.")
+    if asked.readback:
+        found = listing.in_vain(send, asked.readback, asked.after, asked.limit)
+    else:
+        found = listing.send_deliveries(send, asked.status, asked.after, asked.limit)
     return _shown(request, found.items, asked.reveal) | {"next": paging.cursor(found.next)}
 
 
@@ -74,11 +81,12 @@ def show_delivery(request: HttpRequest, id: str, reveal: bool = False) -> dict[s
     delivery = _find(id)
     if reveal:
         _log_revealed(request, [delivery])
-    attempts = history.attempts_of(delivery)
+    exchanges = history.exchanges_of(delivery)
     revealed = delivery if reveal else None
     return delivery_shape(delivery, reveal) | {
-        "attempts": [attempt_shape(one, history.veil_of(one, revealed)) for one in attempts],
-        "timeline": [moment_shape(one) for one in history.timeline(delivery, attempts)],
+        "attempts": [attempt_shape(one, history.veil_of(one, revealed)) for one in exchanges.sent],
+        "looks": [attempt_shape(one, history.veil_of(one, revealed)) for one in exchanges.looks],
+        "timeline": [moment_shape(one) for one in history.timeline(delivery, exchanges)],
     }
 
 

@@ -192,6 +192,7 @@ class SendOut(Schema):
     scheduled_at: str | None
     finished_at: str | None
     reason: str | None
+    readback: dict[str, int]
 
 
 class RowProblem(Schema):
@@ -238,6 +239,12 @@ class Resolve(Body):
     reason: str = Field(max_length=500)
 
 
+class ReadbackOut(Schema):
+    state: Literal["looking", "confirmed", "not_found", "not_available", "stopped"]
+    next_at: str | None
+    tries: int
+
+
 class DeliveryOut(Schema):
     id: str
     send: str
@@ -252,6 +259,7 @@ class DeliveryOut(Schema):
     warnings: list[RowProblem]
     attempt_count: int
     resolved: str | None
+    readback: ReadbackOut | None
 
 
 class RequestOut(Schema):
@@ -283,6 +291,7 @@ class MomentOut(Schema):
 
 class DeliveryStory(DeliveryOut):
     attempts: list[AttemptOut]
+    looks: list[AttemptOut]
     timeline: list[MomentOut]
 
 

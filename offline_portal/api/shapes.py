@@ -11,12 +11,14 @@ from typing import Any
 import connectors
 from connectors.base import Connector, Field
 from offline_portal.audit.canonical import moment as as_hashed
+from offline_portal.delivery import readbacks
 from offline_portal.history import Moment
 from offline_portal.listing import SendRow
 from offline_portal.models import Answer, Attempt, AuditEntry, Delivery, Destination, Mapping, Send, Upload
 from offline_portal.redaction import mask, mask_in, mask_values
 
 Shape = dict[str, Any]
+READBACK = ("looking", "confirmed", "not_found", "not_available")
 COUNTS = (
     "total", "unchecked", "ready", "problem", "duplicate", "excluded",
     "queued", "sending", "accepted", "rejected", "unknown", "failed", "cancelled",
@@ -89,6 +91,7 @@ def send_shape(send: Send) -> Shape:
         "created_by": send.created_by.get_username(), "created_at": moment(send.created_at),
         "queued_at": moment(send.queued_at), "scheduled_at": moment(send.scheduled_at),
         "finished_at": moment(send.finished_at), "reason": send.reason or None,
+        "readback": {name: getattr(send, f"readback_{name}") for name in READBACK},
     }  # fmt: skip
 
 
@@ -105,7 +108,7 @@ def row_shape(row: SendRow, connector: Connector | None, shown: Collection[str] 
 
 
 def delivery_shape(delivery: Delivery, reveal: bool = False) -> Shape:
-    """A row on its way; personal values masked unless `reveal`. Wants `send__destination` selected."""
+    """A row on its way; personal values masked unless `reveal`. Wants what `readbacks.standing_of` wants."""
     connector = connectors.get(delivery.send.destination.connector)  # type: ignore[union-attr]
     values = json.loads(delivery.payload) if delivery.payload else {}
     hidden = [] if reveal else [values]
@@ -121,7 +124,14 @@ def delivery_shape(delivery: Delivery, reveal: bool = False) -> Shape:
         "code": delivery.code or None, "message": message,
         "warnings": json.loads(delivery.warnings) if delivery.warnings else [],
         "attempt_count": delivery.attempt_count, "resolved": delivery.resolved or None,
+        "readback": readback_shape(delivery),
     }  # fmt: skip
+
+
+def readback_shape(delivery: Delivery) -> Shape | None:
+    """Where looking up the row at the vendor stands; null where nobody ever looked."""
+    found = readbacks.standing_of(delivery)
+    return found and {"state": found.state.value, "next_at": moment(found.next_at), "tries": found.tries}
 
 
 def audit_shape(entry: AuditEntry) -> Shape:

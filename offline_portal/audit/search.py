@@ -113,7 +113,7 @@ def _page(way: str, ids: Iterable[int], limit: int) -> Found:
 
 
 def _whole(found: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    return found.select_related("send__upload", "send__destination")
+    return found.select_related("send__upload", "send__destination__current", "readback")
 
 
 def _place(cursor: str | None) -> tuple[str, list[int]]:

@@ -44,6 +44,7 @@ _WORDS = {
     "destination.changed": ("destination", "changed a destination"),
     "destination.paused": ("pause", "paused a destination"),
     "destination.opened": ("play", "opened a destination"),
+    "readback.refused": ("search", "was not let look up at the vendor what it has stored"),
     "destination.archived": ("archive", "archived a destination"),
     "destination.tested": ("plug", "tested a connection"),
     "secret.changed": ("key", "changed a secret"),

@@ -17,7 +17,7 @@ from offline_portal import destinations as places
 from offline_portal.access.roles import ADMIN, EVERYONE, role
 from offline_portal.audit import chain
 from offline_portal.delivery import probe
-from offline_portal.models import Destination, Send
+from offline_portal.models import Destination, Reader, Send
 
 _PLAIN = ("name", "live", "require_approval")
 
@@ -143,6 +143,7 @@ def destination(request: HttpRequest, pk: int) -> HttpResponse:
             "connector": connector,
             "settings": [(declared, one.settings.get(declared.key)) for declared in connector.settings],
             "secrets": [(declared, hints.get(declared.key)) for declared in connector.secrets],
+            "reader": Reader.objects.filter(destination=one).exclude(refused="").first(),
             "sends": Send.objects.filter(destination=one)
             .select_related("upload", "destination", "created_by")
             .order_by("-pk")[:8],

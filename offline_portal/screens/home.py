@@ -86,12 +86,13 @@ def _needs(request: HttpRequest) -> list[Need]:
 def _unknown() -> list[Need]:
     found = listing.sends().filter(unknown__gt=0).order_by("-pk")[:5]
     why = "They may have arrived. Decide what they count as."
+    wait = "They may have arrived. The portal is looking them up at the vendor; wait, or decide what they count as."
     return [
         Need(
             "warn",
             "question",
             f"{grouped(one.unknown)} unknown in {one.upload.filename}",
-            why,
+            wait if one.readback_looking else why,
             f"{reverse('send', args=[one.pk])}?status=unknown",
         )
         for one in found

@@ -20,8 +20,8 @@ from offline_portal.api.shapes import attempt_shape
 from offline_portal.audit import chain
 from offline_portal.delivery import control
 from offline_portal.delivery.states import Conflict
-from offline_portal.models import Attempt, Delivery
-from offline_portal.screens import tones
+from offline_portal.models import Attempt, Delivery, Outcome
+from offline_portal.screens import readback, tones
 from offline_portal.screens.acts import told
 from offline_portal.screens.check import heads
 from offline_portal.screens.steps import is_open, shown_cells
@@ -52,7 +52,8 @@ _LONGEST_BODY = 20_000
 class Exchange(NamedTuple):
     """A request and what came back, as texts to show."""
 
-    number: int
+    name: str
+    """Of this exchange on the page."""
     request: str
     answer: str
     status: int | None
@@ -97,7 +98,7 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _find(pk: int) -> Delivery:
     found = Delivery.objects.select_related(
-        "send__destination", "send__upload__created_by", "send__settings_version", "batch"
+        "send__destination__current", "send__upload__created_by", "send__settings_version", "batch", "readback"
     )
     delivery = found.filter(pk=pk).first()
     if delivery is None or delivery.send.destination is None:
@@ -112,8 +113,8 @@ def _context(request: HttpRequest, delivery: Delivery, reveal: bool) -> dict[str
     current = listing.send_row(send, delivery.line)
     plain = redaction.plain_columns(send.upload.columns, send.mapping, connector)
     cells = shown_cells(current.cells if current else {}, None if reveal else plain)
-    attempts = history.attempts_of(delivery)
-    before = history.timeline(delivery, ())
+    exchanges = history.exchanges_of(delivery)
+    before = history.timeline(delivery, history.Exchanges([], []))
     identifiers = connector.identifiers(values) if values else []
     veil = (lambda text: text) if reveal else (lambda text: redaction.mask_in(text, [values], connector))
     return {
@@ -130,7 +131,8 @@ def _context(request: HttpRequest, delivery: Delivery, reveal: bool) -> dict[str
         "status": delivery.status or delivery.verdict,
         "look": tones.ROWS.get(delivery.status or delivery.verdict),
         "message": veil(delivery.message),
-        "nodes": _nodes(before, attempts, delivery, reveal),
+        "nodes": _nodes(before, exchanges, delivery, reveal),
+        "looked": readback.note(delivery),
         "payload": _payload(values, connector, reveal),
         "preview": _preview(delivery, values, connector, veil),
         "harmless": bool(values) and connector.harmless_to_repeat(values, send.destination.settings),
@@ -139,23 +141,38 @@ def _context(request: HttpRequest, delivery: Delivery, reveal: bool) -> dict[str
     }
 
 
-def _nodes(before: list[history.Moment], attempts: list[Attempt], delivery: Delivery, reveal: bool) -> list[Node]:
+def _nodes(
+    before: list[history.Moment], exchanges: history.Exchanges, delivery: Delivery, reveal: bool
+) -> list[Node]:
     nodes = [Node(one.at, "quiet", _icon(one.what), one.what, one.who) for one in before]
-    for number, attempt in enumerate(attempts, start=1):
+    revealed = delivery if reveal else None
+    for number, attempt in enumerate(exchanges.sent, start=1):
         shown = told(attempt)
-        exchange = _exchange(number, attempt, delivery if reveal else None)
+        exchange = _exchange(f"request-{number}", attempt, revealed)
         what = f"Request {number}: " + (f"answered with {shown.words}" if exchange.status else shown.words)
         nodes.append(Node(attempt.started_at, shown.tone, "send", what, "portal", exchange))
+    outcomes = {one.attempt_id: one for one in delivery.outcomes.filter(attempt__in=exchanges.looks)}
+    for number, attempt in enumerate(exchanges.looks, start=1):
+        seen = outcomes.get(attempt.pk)
+        what = f"Look {number} at the vendor: {history.what_was_seen(seen)}"
+        exchange = _exchange(f"look-{number}", attempt, revealed)
+        nodes.append(Node(attempt.started_at, _tone_of_look(seen), "search", what, "portal", exchange))
     return sorted(nodes, key=lambda node: node.at)
 
 
-def _exchange(number: int, attempt: Attempt, reveal: Delivery | None) -> Exchange:
+def _tone_of_look(seen: Outcome | None) -> str:
+    if seen is None:
+        return "wait"
+    return "good" if seen.evidence == "confirmed" else "quiet" if seen.code == "not_found" else "warn"
+
+
+def _exchange(name: str, attempt: Attempt, reveal: Delivery | None) -> Exchange:
     shape = attempt_shape(attempt, history.veil_of(attempt, reveal))
     sent, came = shape["request"], shape["response"]
     body = sent["body"] if sent["body"] is not None else "(over 64 kB: not kept)"
     answer = _text("", came["headers"], came["body"] or "") if came else ""
     return Exchange(
-        number,
+        name,
         _text(f"{sent['method']} {sent['url']}", sent["headers"], body),
         answer,
         came["status"] if came else None,

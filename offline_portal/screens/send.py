@@ -20,7 +20,7 @@ from offline_portal.api.shapes import delivery_shape
 from offline_portal.delivery import control, release
 from offline_portal.delivery.states import Conflict
 from offline_portal.models import Attempt, AuditEntry, Delivery, Send
-from offline_portal.screens import acts, approval, leaving, tones
+from offline_portal.screens import acts, approval, leaving, readback, tones
 from offline_portal.screens.steps import (
     OVER,
     RUNNING,
@@ -141,6 +141,7 @@ def _live(one: Send, request: HttpRequest) -> dict[str, Any]:
     asked = {"since": f"{since:.1f}", "settled": int(before)}
     query = urlencode(asked | ({"lining": "yes"} if one.status == Send.Status.QUEUEING else {}))
     return {
+        **readback.shown(one),
         "running": one.status in RUNNING,
         "over": one.status in OVER,
         "settled": done,
@@ -166,14 +167,17 @@ def _rows(request: HttpRequest, one: Send) -> dict[str, Any]:
     verdict = request.GET.get("verdict", "")
     if not one.queued_at or verdict in NOT_SENT:
         return _checked_rows(request, one, verdict if verdict in NOT_SENT else "")
-    status = request.GET.get("status", "")
+    status, state = request.GET.get("status", ""), request.GET.get("readback", "")
     status = status if status in Delivery.Status.values else ""
+    state = state if state in readback.IN_VAIN else ""
     here = after(request)
-    page = listing.send_deliveries(one, status or None, here, A_PAGE)
-    for delivery in page.items:
-        delivery.send = one
+    if state:
+        status, page = "", listing.in_vain(one, state, here, A_PAGE)
+    else:
+        page = listing.send_deliveries(one, status or None, here, A_PAGE)
     rows = [(delivery, delivery_shape(delivery)) for delivery in page.items]
-    return {"rows": rows, "status": status, "next": _more(page.next, status=status), "first": here is None}
+    more = _more(page.next, status=status, readback=state)
+    return {"rows": rows, "status": status, "state": state, "next": more, "first": here is None}
 
 
 def _checked_rows(request: HttpRequest, one: Send, verdict: str) -> dict[str, Any]:
