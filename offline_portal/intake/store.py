@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 
 from offline_portal import bulk, claims
 from offline_portal.audit import chain
@@ -78,9 +78,17 @@ def accept(source: str | Path, filename: str, actor: User, options: Options | No
             )
             wake("intake", f"read:{upload.pk}")
     except BaseException:
-        default_storage.delete(stored)
+        _delete_unless_committed(stored)
         raise
     return upload
+
+
+def _delete_unless_committed(stored: str) -> None:
+    """A lost connection may have cost us only the answer to COMMIT; while nobody can tell, the file stays."""
+    with contextlib.suppress(DatabaseError):
+        connection.close_if_unusable_or_obsolete()
+        if not Upload.objects.filter(file=stored).exists():
+            default_storage.delete(stored)
 
 
 def reopen(upload: Upload, options: Options, actor: User) -> Upload:
@@ -184,7 +192,9 @@ def _sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def _local(upload: Upload) -> Iterator[Path]:
-    """The file of an Upload on this machine, whatever the storage."""
+    """The file of an Upload on this machine, whatever the storage. Raises Refused when it is gone."""
+    if not default_storage.exists(upload.file.name):
+        raise Refused("file_lost", "The file of this upload is no longer there. Upload it again.")
     try:
         yield Path(upload.file.path)
     except NotImplementedError:
