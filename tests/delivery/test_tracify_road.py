@@ -117,11 +117,12 @@ def test_a_lost_answer_is_repeated_only_with_an_id(road: Road, settings: LazySet
     road.emulator.set("tracify", **fault, times=1)
     send = road.deliver(road.check(road.upload(orders(1, 2, 3)), where(road)))
     assert counts(send) == {"accepted": 3}
-    assert road.emulator.counts("tracify").items() >= {"requests": 2, "effective": 3}.items()
+    # After the lost answer one row goes ahead, then the other two.
+    assert road.emulator.counts("tracify").items() >= {"requests": 3, "effective": 3}.items()
     road.emulator.set("tracify", **fault, times=1)
     send = road.deliver(road.check(road.upload(pages(1), "pages.csv"), send.destination))  # type: ignore[arg-type]
     assert counts(send) == {"unknown": 1}
-    assert road.emulator.counts("tracify").items() >= {"requests": 3, "effective": 4}.items()
+    assert road.emulator.counts("tracify").items() >= {"requests": 4, "effective": 4}.items()
 
 
 def test_a_mended_amount_under_the_same_id_is_a_duplicate(road: Road) -> None:
