@@ -93,6 +93,7 @@ class DestinationOut(Schema):
     live: bool
     paused: bool
     reason: str | None
+    waits_until: str | None
     require_approval: bool
     retention_days: int | None
 
@@ -273,6 +274,7 @@ class ResponseOut(Schema):
     status: int
     headers: dict[str, str]
     body: str | None
+    truncated: bool
 
 
 class AttemptOut(Schema):

@@ -58,7 +58,8 @@ def destination_shape(destination: Destination) -> Shape:
         "settings": destination.settings,
         "secrets": {key: {"set": key in hints, "hint": hints.get(key)} for key in declared},
         "live": destination.live, "paused": destination.paused, "reason": destination.reason or None,
-        "require_approval": destination.require_approval, "retention_days": destination.retention_days,
+        "waits_until": moment(destination.waits), "require_approval": destination.require_approval,
+        "retention_days": destination.retention_days,
     }  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def attempt_shape(attempt: Attempt, veil: Callable[[str], str]) -> Shape:
         },
         "response": None if answer is None or answer.status is None else {
             "status": answer.status, "headers": json.loads(came.headers) if came else {},
-            "body": veil(came.body) if came else None,
+            "body": veil(came.body) if came else None, "truncated": came.truncated if came else False,
         },
         "error": (answer.error or None) if answer else None,
     }  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 
 class Destination(models.Model):
@@ -20,7 +22,7 @@ class Destination(models.Model):
     reason = models.TextField(default="", blank=True)
     """Why it is paused, for a person."""
     waits_until = models.DateTimeField(null=True)
-    """The vendor asked us to wait (429, 503): nothing is sent before."""
+    """The vendor asked us to wait (429, 503), or gives no usable answer: nothing is sent before."""
     failures = models.PositiveSmallIntegerField(default=0)
     """Claims in a row that ended without one usable answer; while above 0, one request at a time probes."""
     require_approval = models.BooleanField(default=False)
@@ -36,6 +38,11 @@ class Destination(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def waits(self) -> datetime | None:
+        """Until when nothing is sent, if that is ahead: the vendor asked for it or, with `failures`, is in trouble."""
+        return self.waits_until if self.waits_until and self.waits_until > timezone.now() else None
 
     @property
     def settings(self) -> dict[str, Any]:

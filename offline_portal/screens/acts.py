@@ -27,6 +27,7 @@ _WORDS = {
     "send.resumed": ("play", "resumed the send"),
     "send.cancelled": ("stop", "cancelled the send"),
     "send.retried": ("retry", "had rows sent again"),
+    "send.doubt_ended": ("question", "stopped repeating rows whose answer was lost a day ago"),
     "send.finished": ("check-circle", "finished the send"),
     "send.failed": ("cross-circle", "could not check or queue the send"),
     "row.edited": ("edit", "changed a row"),

@@ -171,6 +171,9 @@ def _exchange(name: str, attempt: Attempt, reveal: Delivery | None) -> Exchange:
     sent, came = shape["request"], shape["response"]
     body = sent["body"] if sent["body"] is not None else "(over 64 kB: not kept)"
     answer = _text("", came["headers"], came["body"] or "") if came else ""
+    if came and came["truncated"]:
+        most = attempt.answer.copy.size
+        answer += f"\n\n(The portal reads no more than {most:,} bytes of an answer. There was more.)"
     return Exchange(
         name,
         _text(f"{sent['method']} {sent['url']}", sent["headers"], body),

@@ -28,7 +28,8 @@ def test_a_destination_is_made_with_defaults_and_hides_its_secret(adam: Caller, 
         "id": made["id"], "name": "Shop", "connector": "kissmetrics",
         "settings": {"base_url": "https://trk.kissmetrics.com", "rate": 2.5},
         "secrets": {"api_key": {"set": True, "hint": "…3f9a"}},
-        "live": False, "paused": False, "reason": None, "require_approval": False, "retention_days": None,
+        "live": False, "paused": False, "reason": None, "waits_until": None,
+        "require_approval": False, "retention_days": None,
     }  # fmt: skip
     assert audrey.json("GET", f"/destinations/{made['id']}") == made
     assert audrey.json("GET", "/destinations") == {"items": [made], "next": None}

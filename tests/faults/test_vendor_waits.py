@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,12 +11,14 @@ from email.utils import format_datetime
 import pytest
 from django.conf import LazySettings
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import Response
 from offline_portal import destinations
+from offline_portal.access import tokens
 from offline_portal.audit import triggers
 from offline_portal.delivery import control
 from offline_portal.delivery.doubt import TOO_LATE
@@ -149,6 +152,46 @@ def test_an_open_destination_still_waits_as_its_vendor_asked(road: Road) -> None
     destinations.change(where, road.people["adam"], paused=False)
     assert counts(sums_hold(road.shift(send, 1))) == {"queued": ROWS}
     assert 3590 < waits(where) < 3601
+
+
+def seen(road: Road, *addresses: str) -> list[str]:
+    """Pages as olivia reads them: words only."""
+    client = Client()
+    client.force_login(road.olivia)
+    return [" ".join(re.sub("<[^>]+>", " ", client.get(one).content.decode()).split()) for one in addresses]
+
+
+def waits_until(road: Road, where: Destination) -> datetime | None:
+    """As the API tells it."""
+    key = {"Authorization": f"Bearer {tokens.make(road.olivia)}"}
+    told = Client().get(f"/api/v1/destinations/{where.pk}", headers=key).json()["waits_until"]
+    return datetime.fromisoformat(told) if told else None
+
+
+def test_people_are_told_until_when_it_waits_and_that_the_vendor_asked(road: Road) -> None:
+    where = QUBIT.where(road)
+    road.emulator.set("qubit", status=429, retry_after="3600")
+    send = road.deliver(road.check(road.upload(QUBIT.sheet()), where), 1)
+    where.refresh_from_db()
+    until = timezone.localtime(where.waits_until).strftime("%H:%M:%S")
+    page, detail, listed = seen(road, f"/sends/{send.pk}", f"/destinations/{where.pk}", "/destinations/")
+    assert re.search(f"waits until [^.]*{until} because the vendor asked", page)
+    assert re.search(f"It waits until [^.]*{until} , because the vendor asked for that", detail)
+    assert re.search(f"Waits until [^.]*{until}", listed)
+    assert waits_until(road, where) == where.waits_until
+    Destination.objects.update(waits_until=timezone.now() - timedelta(seconds=1))
+    assert waits_until(road, where) is None, "what is over is not told"
+    assert "because the vendor asked" not in " ".join(seen(road, f"/sends/{send.pk}", f"/destinations/{where.pk}"))
+
+
+def test_a_pause_of_our_own_is_not_called_the_vendors(road: Road, settings: LazySettings) -> None:
+    settings.PORTAL_RETRY_BASE = 100
+    where = KISSMETRICS.where(road)
+    road.emulator.set("kissmetrics", status=500)
+    send = road.deliver(road.check(road.upload(KISSMETRICS.sheet()), where), 1)
+    pages = seen(road, f"/sends/{send.pk}", f"/destinations/{where.pk}")
+    assert all("the vendor asked" not in page and "no usable answer" in page for page in pages)
+    assert "( 1 time in a row)" in pages[1].replace("(1", "( 1")
 
 
 @given(st.one_of(
