@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+_LONGEST_WORDS = 5_000
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -105,6 +106,9 @@ def same_name(name: str) -> str:
 
 
 def vendor_words(value: object) -> str:
-    """What a vendor wrote, fit to be kept and shown: text, at most 500 characters, no control characters."""
+    """What a vendor wrote, as text without control characters.
+
+    It is cut to what is kept only after secrets were taken out: a cut through a secret would leave its first half.
+    """
     text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(character if character.isprintable() else " " for character in text[:500])
+    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_WORDS])

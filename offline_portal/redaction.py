@@ -18,7 +18,8 @@ from connectors.base import Connector, Request, Response
 
 SECRET = "••••••"  # noqa: S105 (what stands in the place of a secret)
 BODY_KEPT = 64 * 1024
-"""Characters of an answer's body that are kept."""
+"""Characters of an answer's body, and of its headers, that are kept."""
+HEADER_KEPT = 4_096
 
 _SECRET_HEADERS = re.compile(r"auth|cookie|token|secret|password|api-?key|session", re.IGNORECASE)
 _SECRET_MEMBERS = re.compile(
@@ -67,14 +68,16 @@ def redact_request(request: Request) -> tuple[str, str, dict[str, str], str]:
 
 
 def redact_response(response: Response, secret_texts: Iterable[str]) -> tuple[dict[str, str], str]:
-    """(headers, body) of an answer as it may be stored; a body over 64 kB is cut, and says so."""
+    """(headers, body) of an answer as it may be stored; what is over 64 kB of either is cut, and says so."""
     secrets = tuple(secret_texts)
     body = clean(response.body.decode("utf-8", "backslashreplace"), secrets)
     if _SECRET_WORDS.search(body):
         body = _SECRET_MEMBERS.sub(rf"\1{SECRET}", body)
     if len(body) > BODY_KEPT:
-        body = f"{body[:BODY_KEPT]}\n… (cut here; {len(response.body):,} bytes in all)"
-    return _headers(response.headers, secrets), body
+        size = f"{len(response.body):,} bytes"
+        size = f"more than {size}" if response.truncated else f"{size} in all"
+        body = f"{body[:BODY_KEPT]}\n… (cut here; {size})"
+    return _cut(_headers(response.headers, secrets)), body
 
 
 def plain_columns(columns: Sequence[str], mapping: Mapping[str, Mapping[str, Any]], connector: Connector) -> set[str]:
@@ -134,6 +137,20 @@ def _headers(headers: Mapping[str, str], secrets: Sequence[str]) -> dict[str, st
         clean(name, secrets): _scheme(value) if _is_secret_header(name) else clean(value, secrets)
         for name, value in headers.items()
     }
+
+
+def _cut(headers: dict[str, str]) -> dict[str, str]:
+    """No header longer than HEADER_KEPT, and together no more than BODY_KEPT characters."""
+    kept: dict[str, str] = {}
+    room = BODY_KEPT
+    for name, value in headers.items():
+        name = name[:HEADER_KEPT]
+        kept[name] = value if len(value) <= HEADER_KEPT else f"{value[:HEADER_KEPT]}… (cut here)"
+        room -= len(name) + len(kept[name])
+        if room < 0:
+            kept["…"] = f"(cut here; {len(headers)} headers in all)"
+            break
+    return kept
 
 
 @lru_cache(maxsize=1024)

@@ -76,7 +76,7 @@ class Stand:
         book.counts["faulted"] += not self.board.only_rules(met)
         instead = faults.instead(self.vendor, met, call)
         answer = instead or judged.answer
-        if instead is None and "status" in met and answer.status == 200:
+        if instead is None and "status" in met and answer.status < 300:
             answer.status = met["status"]
         if met.get("cut") == "before_storing" or met.get("lose") or not met.get("store", instead is None):
             judged.conversions = []

@@ -17,7 +17,6 @@ from django.conf import settings as portal
 
 from connectors.base import Blocked, Connector, ConnectorError, NeverSent, NotUnderstood, Request, Response
 from connectors.http import HttpDoor
-from offline_portal import redaction
 from offline_portal.delivery.verdict import excerpt, seconds_to_wait
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _refusal(response: Response, asked: Request) -> NeverSent:
         error = NeverSent(f"The vendor asks us to wait ({response.status}).")
         error.wait = seconds_to_wait(response) or 0.0
         return error
-    words = redaction.clean(excerpt(response), asked.secret_texts)[:200]
+    words = excerpt(response, asked.secret_texts)[:200]
     said = f" The vendor says: {words}" if words else ""
     if 300 <= response.status < 500 and response.status not in (408, 425):
         mend = "Check the destination's token address, client id and client secret."

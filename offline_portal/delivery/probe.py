@@ -35,7 +35,7 @@ def test_connection(destination: Destination) -> tuple[bool, str]:
     request = connector.probe(destination.settings, known)
     try:
         if isinstance(connector, FileConnector):
-            return _describe_login(asyncio.run(_log_in(connector, destination, known)))
+            return _describe_login(asyncio.run(_log_in(connector, destination, known)), known)
         if request is None:
             return _describe_reach(asyncio.run(_send(_knock(destination), destination, known)))
         works, sentence = _describe(connector, asyncio.run(_send(request, destination, known)))
@@ -63,10 +63,10 @@ async def _log_in(connector: FileConnector, destination: Destination, known: Map
         return await doors.knock(door, min(PROBE_SECONDS, settings.PORTAL_REQUEST_DEADLINE))
 
 
-def _describe_login(response: Response) -> tuple[bool, str]:
+def _describe_login(response: Response, known: Mapping[str, str]) -> tuple[bool, str]:
     if response.status < 300:
         return True, "The server lets us in, and the folder is there. Whether we may write shows with the first file."
-    return False, f"{replies.meaning(response.status)} It says: {excerpt(response)}"
+    return False, f"{replies.meaning(response.status)} It says: {excerpt(response, tuple(known.values()))}"
 
 
 def _missing(connector: Connector, destination: Destination, known: Mapping[str, str]) -> str | None:

@@ -35,6 +35,7 @@ BROKEN_CONNECTION = {
 WAIT_503 = "wait_503"
 """The code of a 503 that asks to wait; any other 503 may have been answered after the row was stored."""
 LONGEST_WAIT = 24 * 3600.0
+_LOOKED_THROUGH = 64 * 1024
 _SECONDS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,20})?")
 FIRST_SINGLES = 5
 """So many single rows refused in the same words, none accepted: then it is not the rows."""
@@ -119,7 +120,7 @@ class Judge:
 
     def _of_reply(self, response: Response) -> Verdict:
         """A file server said no before the file had its final name: nothing arrived."""
-        code, words = f"ftp_{response.status}", excerpt(response)
+        code, words = f"ftp_{response.status}", excerpt(response, self.secret_texts)
         text = self._clean(f"{replies.meaning(response.status)} It says: {words}")
         rows = self._queued(code, text, never_arrived=True)
         return Verdict(rows, again=True) if replies.passes(response.status) else Verdict(rows, pause=text)
@@ -138,7 +139,7 @@ class Judge:
         if status == 409 and all(self.harmless):
             text = "The vendor is still busy with this (409)."
             return Verdict(self._queued("http_409", text), wait=retry_after or 0.0)
-        words = words or excerpt(response)
+        words = words or excerpt(response, self.secret_texts)
         if status == 413 and len(self.payloads) > 1:
             return Verdict(self._queued("http_413", "Too large for one request (413)."), split=True)
         if status in (400, 413, 422):
@@ -191,9 +192,10 @@ class Judge:
         return RowVerdict(status, evidence, self._clean(outcome.code, 60), words, receipt)
 
 
-def excerpt(response: Response) -> str:
-    """The first words of an answer's body, as text."""
-    return " ".join(response.body[:2_000].decode("utf-8", "replace").split())[:500]
+def excerpt(response: Response, secret_texts: Sequence[str]) -> str:
+    """The first words of an answer's body, as text without secrets."""
+    text = redaction.scrub(response.body[:_LOOKED_THROUGH].decode("utf-8", "replace"), secret_texts)
+    return redaction.visible(" ".join(text.split()))[:500]
 
 
 def seconds_to_wait(response: Response) -> float | None:

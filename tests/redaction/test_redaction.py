@@ -110,6 +110,19 @@ def test_an_answer_is_stored_readable_and_cut():
     assert body.startswith("x" * redaction.BODY_KEPT + "\n…") and body.endswith("(cut here; 100,000 bytes in all)")
 
 
+    _headers, body = redaction.redact_response(Response(200, {}, b"x" * 100_000, truncated=True), ())
+    assert body.endswith("(cut here; more than 100,000 bytes)")
+
+
+def test_headers_without_measure_are_cut():
+    many = {f"X-{n}": "y" * 30_000 for n in range(100)} | {"X-Last": "z"}
+    headers, _body = redaction.redact_response(Response(200, many, b""), ())
+    assert sum(len(name) + len(value) for name, value in headers.items()) < redaction.BODY_KEPT + 5_000
+    assert headers["X-0"].endswith("… (cut here)") and headers["…"] == "(cut here; 101 headers in all)"
+    few = {"Date": "Sat, 21 Nov 2026 04:00:00 GMT", "X": "y" * redaction.HEADER_KEPT}
+    assert redaction.redact_response(Response(200, few, b""), ())[0] == few
+
+
 def test_a_secret_that_the_cut_would_halve_is_gone():
     text = "x" * (redaction.BODY_KEPT - 4) + "secret-key-1234"
     _headers, body = redaction.redact_response(Response(200, {}, text.encode()), ("secret-key-1234",))
