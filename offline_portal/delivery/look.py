@@ -71,10 +71,10 @@ def of_answer(connector: Connector, response: Response, secret_texts: tuple[str,
     try:
         return Said("", "", shown=connector.read_back(response))
     except NotAvailable as error:
-        words = f"{error} {excerpt(response)}".strip()
+        words = f"{error} {excerpt(response, secret_texts)}".strip()
         return Said("not_available", _clean(words, secret_texts), refused=True)
     except Answered as error:
-        words = f"The vendor answered with status {error.status}. {excerpt(response)}"
+        words = f"The vendor answered with status {error.status}. {excerpt(response, secret_texts)}"
         return Said(f"http_{error.status}", _clean(words, secret_texts))
     except NotUnderstood as error:
         return Said("not_understood", _clean(f"The answer could not be understood: {error}", secret_texts))
