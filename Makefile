@@ -12,7 +12,7 @@ run: ready
 	exec $(PYTHON) manage.py run_portal --under-make
 
 test: ready
-	@exec $(PYTHON) -m pytest
+	@exec $(PYTHON) -m pytest $(ARGS)
 
 e2e: ready
 	@exec $(PYTHON) -m pytest -m browser
