@@ -54,6 +54,15 @@ def test_nothing_chosen_is_an_export_too(log: None, tmp_path: Path) -> None:
     assert verify(folder)[0] == 0
 
 
+@pytest.mark.parametrize("name", ["head.json", "manifest.json"])
+def test_a_signature_has_one_spelling(folder: Path, name: str) -> None:
+    path = folder / name
+    signature = json.loads(path.read_text())["signature"]
+    path.write_text(path.read_text().replace(signature, signature.upper()))
+    code, said = verify(folder)
+    assert code == 1 and f"{name} was changed" in said
+
+
 FILES = ("head.json", "manifest.json", "chain.jsonl", "entries.csv", "README.txt", "verify.py")
 
 

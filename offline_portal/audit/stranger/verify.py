@@ -166,7 +166,8 @@ def signed(path: Path, key: str) -> dict[str, Any]:
         raise Broken(f"{path.name} is not signed") from None
     if key and found["public_key"] != key:
         raise Broken(f"{path.name} is signed with another key: {found['public_key']}")
-    if not signature_holds(named, signature, canonical(said)):
+    # Bytes have one spelling here, or a letter could change its case unnoticed.
+    if found["signature"] != signature.hex() or not signature_holds(named, signature, canonical(said)):
         raise Broken(f"{path.name} was changed: its signature does not hold")
     return found
 
