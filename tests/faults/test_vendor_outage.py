@@ -91,14 +91,14 @@ def test_a_healthy_vendor_is_not_held_up_by_one_in_trouble(
 
 def test_many_slow_destinations_leave_connections_for_a_healthy_one(road: Road) -> None:
     """Six destinations, fifty requests each on the wire, none answered yet."""
-    road.emulator.set("qubit", delay_ms=8_000)
+    road.emulator.set("qubit", delay_ms=15_000)
     rows = QUBIT.sheet(50 * QUBIT.rows_a_request)
     for number in range(6):
         send = road.check(road.upload(rows, f"{number}.csv"), QUBIT.where(road, f"slow {number}", rate=2_000))
         road.queue(send)
     quick = road.queue(road.check(road.upload(KISSMETRICS.sheet(20)), KISSMETRICS.where(road)))
     Send.objects.filter(pk=quick.pk).update(served=1)
-    quick = road.shift(quick, 2)
+    quick = road.shift(quick, 8)
     assert counts(quick) == {"accepted": 20}
     assert not [status for status in statuses(quick) if status != 200]
     assert quick.finished_at < Attempt.objects.filter(batch__destination__connector="qubit").earliest(
