@@ -11,7 +11,7 @@ from typing import Any
 import connectors
 from connectors.base import Connector, Field
 from offline_portal.audit.canonical import moment as as_hashed
-from offline_portal.delivery import readbacks
+from offline_portal.delivery.readback import asking
 from offline_portal.history import Moment
 from offline_portal.listing import SendRow
 from offline_portal.models import Answer, Attempt, AuditEntry, Delivery, Destination, Mapping, Send, Upload
@@ -131,7 +131,7 @@ def delivery_shape(delivery: Delivery, reveal: bool = False) -> Shape:
 
 def readback_shape(delivery: Delivery) -> Shape | None:
     """Where looking up the row at the vendor stands; null where nobody ever looked."""
-    found = readbacks.standing_of(delivery)
+    found = asking.standing_of(delivery)
     return found and {"state": found.state.value, "next_at": moment(found.next_at), "tries": found.tries}
 
 

@@ -16,7 +16,8 @@ from django.utils import timezone
 import connectors
 from offline_portal import bulk
 from offline_portal.audit import chain
-from offline_portal.delivery import batches, counting, doubt, readbacks
+from offline_portal.delivery import batches, counting, doubt
+from offline_portal.delivery.readback import asking
 from offline_portal.delivery.states import Conflict, fresh, locked, log
 from offline_portal.models import Batch, Delivery, Destination, Readback, Send, SentKey
 from offline_portal.wake import wake
@@ -127,7 +128,7 @@ def _cancel_chunk(send: Send) -> int:
     surely = [pk for pk in ids if pk not in doubtful]
     cancelled = bulk.set_by_ids(Delivery, {"status": "cancelled"}, surely, "status = 'queued'")
     SentKey.objects.filter(delivery__in=surely).delete()
-    sought = readbacks.ask_for_unknown(send, sorted(doubtful))
+    sought = asking.ask_for_unknown(send, sorted(doubtful))
     counting.move(send.pk, {"queued": -cancelled - unknown, "cancelled": cancelled, "unknown": unknown} | sought)
     return cancelled + unknown
 
@@ -171,14 +172,14 @@ def resolve(delivery: Delivery, as_: str, reason: str, actor: User) -> Delivery:
             raise Conflict("still_cancelling", "The rest of this send is still being cancelled. Try again in a moment.")
         if as_ == "resend":
             Delivery.objects.filter(pk=delivery.pk).update(resolved=as_)
-            counting.move(send.pk, readbacks.stop([delivery.pk], L.LOOKING, L.NOT_FOUND, L.NOT_AVAILABLE))
+            counting.move(send.pk, asking.stop([delivery.pk], L.LOOKING, L.NOT_FOUND, L.NOT_AVAILABLE))
             _queue_again(send, [(delivery.pk, delivery.status, delivery.duplicate_key)])
         elif as_ == "accepted":
             Delivery.objects.filter(pk=delivery.pk).update(status="accepted", evidence="stated", resolved=as_)
             counting.move(send.pk, {"unknown": -1, "accepted": 1})
         else:
             Delivery.objects.filter(pk=delivery.pk).update(resolved=as_)
-            counting.move(send.pk, readbacks.stop([delivery.pk], L.LOOKING))
+            counting.move(send.pk, asking.stop([delivery.pk], L.LOOKING))
         detail = {"as": as_, "reason": reason.strip()[:500], "send": send.pk, "line": delivery.line}
         chain.add(actor.get_username(), "delivery.resolved", f"delivery:{delivery.pk}", detail)
     delivery.refresh_from_db()

@@ -17,8 +17,9 @@ from django.utils import timezone
 from connectors.base import Connector
 from offline_portal import bulk, claims
 from offline_portal.audit import chain
-from offline_portal.delivery import counting, readbacks
+from offline_portal.delivery import counting
 from offline_portal.delivery.hold import Hold
+from offline_portal.delivery.readback import asking
 from offline_portal.delivery.verdict import BROKEN_CONNECTION, WAIT_503
 from offline_portal.models import Attempt, Batch, Delivery, Outcome, Send
 
@@ -55,7 +56,7 @@ def end_what_is_too_old(hold: Hold) -> int:
         values = {"status": "unknown", "code": "too_late", "message": TOO_LATE}
         ended = bulk.set_by_ids(Delivery, values, ids, "status = 'queued'")
         if ended:
-            sought = readbacks.ask_for_unknown(Send.objects.get(pk=hold.send), ids)
+            sought = asking.ask_for_unknown(Send.objects.get(pk=hold.send), ids)
             counting.move(hold.send, {"queued": -ended, "unknown": ended} | sought)
             chain.add("portal", "send.doubt_ended", f"send:{hold.send}", {"rows": ended, "batch": hold.batch})
     return ended

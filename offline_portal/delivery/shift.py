@@ -21,8 +21,8 @@ from offline_portal.delivery.bearer import Tokens
 from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.hold import Hold
 from offline_portal.delivery.pace import Pace
+from offline_portal.delivery.readback.watch import Watch
 from offline_portal.delivery.send import Courier
-from offline_portal.delivery.watch import Watch
 from offline_portal.trouble import DATABASE_TROUBLE, first_line
 from offline_portal.wake import wake
 

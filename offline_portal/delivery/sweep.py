@@ -14,8 +14,9 @@ from redis.exceptions import RedisError
 from rq import Worker
 
 from offline_portal import claims
-from offline_portal.delivery import abandoned, clock, counting, findings, reading, release
+from offline_portal.delivery import abandoned, clock, counting, release
 from offline_portal.delivery import hold as holding
+from offline_portal.delivery.readback import findings, reading
 from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
 from offline_portal.wake import impatient, lost_after, wake
 

@@ -20,9 +20,10 @@ from django.utils import timezone
 from connectors.base import Connector, ConnectorError, Request, Response
 from offline_portal import bulk, claims
 from offline_portal.audit import chain, groups
-from offline_portal.delivery import alarms, counting, doubt, exchanges, readbacks
+from offline_portal.delivery import alarms, counting, doubt, exchanges
 from offline_portal.delivery.exchanges import Shared
 from offline_portal.delivery.hold import Hold, QueuedRow
+from offline_portal.delivery.readback import asking
 from offline_portal.delivery.verdict import RowVerdict, Verdict
 from offline_portal.models import Batch, Delivery, Outcome, SentKey
 
@@ -123,7 +124,7 @@ class Book:
         bulk.insert(Outcome, groups.OUTCOME, outcomes)
         self._split(landed)
         _set_statuses(verdicts, landed, change)
-        change.update(readbacks.ask(self.hold, verdicts, timezone.now()))
+        change.update(asking.ask(self.hold, verdicts, timezone.now()))
         detail = {
             "attempts": [parcel.attempt for parcel in landed],
             "outcomes": dict(Counter(outcome[2] for outcome in outcomes)),

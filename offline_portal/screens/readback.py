@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 import connectors
-from offline_portal.delivery import readbacks
-from offline_portal.delivery.readbacks import Standing
+from offline_portal.delivery.readback import asking
+from offline_portal.delivery.readback.asking import Standing
 from offline_portal.models import Delivery, Readback, Reader, Send
 from offline_portal.screens.tones import Tone
 
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 def note(delivery: Delivery) -> Note | None:
     """None where nobody looks, and where the row itself says it all. Wants what `readbacks.standing_of` wants."""
-    standing = readbacks.standing_of(delivery)
+    standing = asking.standing_of(delivery)
     if standing is None or standing.state in (S.CONFIRMED, S.STOPPED):
         return None
     vendor = connectors.get(delivery.send.destination.connector).name  # type: ignore[union-attr]
@@ -66,7 +66,7 @@ def parts(send: Send) -> list[Part]:
     """What became of the rows of a send that were looked for; empty where none was."""
     if send.destination is None:
         return []
-    nobody = readbacks.held_up(send.destination, readbacks.UNKNOWN)
+    nobody = asking.held_up(send.destination, asking.UNKNOWN)
     looking = "waiting to be looked up" if nobody else "still being looked for"
     named = (
         (S.CONFIRMED, "confirmed"), (S.LOOKING, looking), (S.NOT_FOUND, "not found there"),
@@ -91,8 +91,8 @@ def _held(send: Send) -> str:
     """Why nobody looks for the rows that are still looked for; empty where somebody does, or none is left."""
     if not send.readback_looking or send.destination is None:
         return ""
-    nobody = readbacks.held_up(send.destination, readbacks.UNKNOWN)
-    accepted = readbacks.held_up(send.destination, readbacks.ACCEPTED)
+    nobody = asking.held_up(send.destination, asking.UNKNOWN)
+    accepted = asking.held_up(send.destination, asking.ACCEPTED)
     return nobody or (f"{accepted} Only unknown rows are looked up." if accepted else "")
 
 

@@ -14,7 +14,7 @@ import connectors.base
 from connectors import all_connectors
 from connectors.base import Connector, ConnectorError, Payload, Response, Stored
 from connectors.readback import KEYS, Timing
-from offline_portal.delivery.sightings import Wanted, pair
+from offline_portal.delivery.readback.sightings import Wanted, pair
 from tests.connectors.test_contract import CASES, cases, leaks, secrets_of, settings_of
 
 READABLE = [connector for connector in all_connectors().values() if connector.can_be_read_back]

@@ -11,8 +11,8 @@ from typing import Any
 from django.utils import timezone
 
 from offline_portal.audit import chain
-from offline_portal.delivery import reading
-from offline_portal.delivery.reading import Desk
+from offline_portal.delivery.readback import reading
+from offline_portal.delivery.readback.reading import Desk
 from offline_portal.models import Attempt, Delivery, Destination, Outcome, Readback, Reader, Send
 from tests.conftest import Road
 from tests.delivery.test_kameleoon_road import HEADER, visitors, where

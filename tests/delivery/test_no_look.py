@@ -12,7 +12,7 @@ from django.utils import timezone
 import connectors
 from connectors.base import Response
 from offline_portal import destinations
-from offline_portal.delivery import look
+from offline_portal.delivery.readback import look
 from offline_portal.models import Answer, AuditEntry, Delivery, Outcome, Readback, Reader
 from tests.conftest import Road
 from tests.delivery.looking import SOON, look_until, looks, settled, tallies, vendor, verified
@@ -60,7 +60,7 @@ def test_403_means_not_available_and_is_said_once(road: Road, once: None) -> Non
 
 
 def test_the_rest_of_a_refused_send_is_closed_in_portions(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("offline_portal.delivery.refusal.CHUNK", 4)
+    monkeypatch.setattr("offline_portal.delivery.readback.refusal.CHUNK", 4)
     road.emulator.set("kameleoon", visitor_forbidden=True)
     send = settled(road, road.deliver(road.check(road.upload(visitors(15)), verified(road, rate=5)), 1))
     assert tallies(send) == {"not_available": 15}

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from connectors.base import Response
 from offline_portal import claims, destinations
-from offline_portal.delivery import abandoned, control, findings, hold, look, reading, sweep
+from offline_portal.delivery import abandoned, control, hold, sweep
+from offline_portal.delivery.readback import findings, look, reading
 from offline_portal.models import Answer, Attempt, Batch, Destination, Readback, Reader, Send, Wakeup
 from tests.conftest import Road
 from tests.delivery.looking import (

@@ -8,7 +8,8 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from offline_portal.delivery import control, reading
+from offline_portal.delivery import control
+from offline_portal.delivery.readback import reading
 from offline_portal.models import Batch, Delivery, Destination, Readback
 from tests.conftest import Road
 from tests.delivery.looking import SOON, S, look_until, settled, sold, tallies, unknown_row, verified, visits_end

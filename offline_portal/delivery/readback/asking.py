@@ -1,4 +1,4 @@
-"""Which rows are looked for at the vendor, and which no longer. The looking itself: `readback`.
+"""Which rows are looked for at the vendor, and which no longer. The looking itself: `onlooker`.
 
 An unknown row is looked for wherever the vendor can be asked at all, an accepted one where the destination has
 `verify` on. Everything here runs inside the transaction that changes the rows, and returns by how much the counters of

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from offline_portal import bulk, claims
 from offline_portal.delivery import counting
-from offline_portal.delivery.look import Look
 from offline_portal.delivery.pausing import back_off
-from offline_portal.delivery.reading import Desk
+from offline_portal.delivery.readback.look import Look
+from offline_portal.delivery.readback.reading import Desk
 from offline_portal.models import Readback, Reader, Send
 
 CHUNK = 5_000

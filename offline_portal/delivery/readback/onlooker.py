@@ -19,13 +19,13 @@ from django.utils import timezone
 
 from connectors.base import ConnectorError, NeverSent, NoAnswer
 from offline_portal.claims import ClaimLost, keep
-from offline_portal.delivery import findings, look, reading, refusal
 from offline_portal.delivery.bearer import Bearer, Tokens
 from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.gate import Gate
-from offline_portal.delivery.look import Look
 from offline_portal.delivery.pace import Pace, PaceUnavailable
-from offline_portal.delivery.reading import SHARE, Desk
+from offline_portal.delivery.readback import findings, look, reading, refusal
+from offline_portal.delivery.readback.look import Look
+from offline_portal.delivery.readback.reading import SHARE, Desk
 from offline_portal.models import Reader
 from offline_portal.trouble import DATABASE_TROUBLE, first_line
 

@@ -24,9 +24,9 @@ from connectors.readback import Timing
 from offline_portal import bulk, claims, secrets
 from offline_portal.audit import chain, groups
 from offline_portal.delivery import exchanges
-from offline_portal.delivery.look import Look, Sought
 from offline_portal.delivery.pausing import back_off
-from offline_portal.delivery.readbacks import ACCEPTED, UNKNOWN
+from offline_portal.delivery.readback.asking import ACCEPTED, UNKNOWN
+from offline_portal.delivery.readback.look import Look, Sought
 from offline_portal.models import Delivery, Destination, Outcome, Readback, Reader, Send
 
 ROWS_A_LOOK = 200

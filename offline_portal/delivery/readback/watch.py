@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from django.utils import timezone
 
-from offline_portal.delivery import reading
 from offline_portal.delivery.bearer import Tokens
 from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.pace import Pace
-from offline_portal.delivery.readback import InDatabase, Onlooker
+from offline_portal.delivery.readback import reading
+from offline_portal.delivery.readback.onlooker import InDatabase, Onlooker
 
 EVERY = 1.0
 """Seconds between two questions to the database whether anything is due to be looked at."""

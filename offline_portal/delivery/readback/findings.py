@@ -20,11 +20,12 @@ from connectors.base import NoAnswer, Payload, Request, Stored
 from offline_portal import bulk, claims
 from offline_portal.audit import chain, groups
 from offline_portal.audit.keys import keyed
-from offline_portal.delivery import counting, exchanges, look, refusal, rivals
-from offline_portal.delivery.look import Look, Said, Sought
+from offline_portal.delivery import counting, exchanges
 from offline_portal.delivery.pausing import back_off
-from offline_portal.delivery.reading import Desk, desk_of
-from offline_portal.delivery.sightings import Wanted, pair
+from offline_portal.delivery.readback import look, refusal, rivals
+from offline_portal.delivery.readback.look import Look, Said, Sought
+from offline_portal.delivery.readback.reading import Desk, desk_of
+from offline_portal.delivery.readback.sightings import Wanted, pair
 from offline_portal.models import Attempt, Delivery, Outcome, Readback, Reader
 
 NOT_SHOWN = "The vendor does not show it."

@@ -12,9 +12,9 @@ from django.db.models import Min
 from django.utils import timezone
 
 from offline_portal.audit.search import digest
-from offline_portal.delivery.look import Look
-from offline_portal.delivery.reading import Desk
-from offline_portal.delivery.sightings import Wanted
+from offline_portal.delivery.readback.look import Look
+from offline_portal.delivery.readback.reading import Desk
+from offline_portal.delivery.readback.sightings import Wanted
 from offline_portal.models import Delivery, Identifier, Outcome
 
 MOST = 1_000
