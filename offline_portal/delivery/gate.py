@@ -13,7 +13,8 @@ from collections import deque
 from offline_portal.delivery.pace import Pace, PaceUnavailable
 
 LATE = 0.05
-"""A moment missed by more than so many seconds is lost."""
+"""Seconds of the pace that may be caught up: what has been missed for longer is lost, but for so many seconds' worth of
+moments. Either way a worker sends no more at once, in any 5 s 1 % of the pace."""
 
 
 class Gate:
@@ -22,6 +23,7 @@ class Gate:
     def __init__(self, pace: Pace, destination: int, rate: float, part: str = "") -> None:
         self._pace, self._destination, self._rate, self._part = pace, destination, rate, part
         self._moments: deque[float] = deque()
+        self._kept = int(rate * LATE)
         self._waiting = 0
         self._first = asyncio.Lock()
         self._shut: PaceUnavailable | None = None
@@ -57,7 +59,7 @@ class Gate:
         while True:
             while self._moments:
                 moment = self._moments.popleft()
-                if moment >= time.monotonic() - LATE:
+                if moment >= time.monotonic() - LATE or len(self._moments) < self._kept:
                     return moment
             count, wait = await self.reserve(self._waiting)
             if not count:

@@ -30,7 +30,7 @@ from offline_portal.trouble import DATABASE_TROUBLE
 
 InDatabase = Callable[..., Awaitable[Any]]
 
-GATHER = 0.01
+GATHER = 0.02
 """Seconds that a turn waits for more answers while the lanes have enough to send."""
 QUICK_RATE = 100.0
 """From so many requests a second on, and with quick answers, requests are begun ahead."""
@@ -129,9 +129,9 @@ class Courier:
         return [parcel for rows in taken for parcel in self._build(rows)], wait
 
     def _room(self) -> int:
-        """Free lanes, and with a quick vendor a small stock, so that no lane waits for the next turn."""
+        """Free lanes, and with a quick vendor as many again in stock, so that no lane waits for the next turn."""
         quick = self.hold.rate >= QUICK_RATE and not self.wire.is_slow
-        stock = self.hold.lanes // 2 if quick else 0
+        stock = self.hold.lanes if quick else 0
         return self.hold.lanes + stock - self.flying - len(self.begun)
 
     def _build(self, rows: list[QueuedRow]) -> list[Parcel]:
