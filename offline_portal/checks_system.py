@@ -8,7 +8,11 @@ from zoneinfo import available_timezones
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection as database
+
+from connectors import all_connectors
+from offline_portal.models import Destination
 
 PORTAL = "portal"
 """The tag of these checks. Commands run only them: Django's own load every page, which takes a second."""
@@ -84,6 +88,24 @@ def check_time_zone(**_: Any) -> list[CheckMessage]:
             hint="Give an IANA name, such as Europe/Berlin.",
             id="portal.E005",
         )
+    ]
+
+
+@register(Tags.database)
+def check_connectors(databases: list[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """portal.E007: every destination's vendor must be known, or its pages and sends would fail later."""
+    table = Destination._meta.db_table
+    if "default" not in (databases or []) or table not in database.introspection.table_names():
+        return []
+    slugs = Destination.objects.values_list("connector", flat=True).distinct().order_by("connector")
+    return [
+        Error(
+            f"There are destinations of the vendor “{slug}”, which this version of the portal does not know.",
+            hint=f"Put connectors/{slug}.py back.",
+            id="portal.E007",
+        )
+        for slug in slugs
+        if slug not in all_connectors()
     ]
 
 

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from rq import Worker
 
 from connectors.base import VERSION
+from offline_portal import schema
 from offline_portal.models import Heartbeat
 from offline_portal.trouble import first_line
 from offline_portal.worker import QUEUES, SEEN_EVERY
@@ -59,13 +60,14 @@ def _listens(worker: dict[str, Any], queue: str) -> bool:
 
 def _database_and_sweeper() -> tuple[str, dict[str, Any]]:
     try:
+        misfit = schema.misfit()
         seen = Heartbeat.objects.filter(name=SWEEPER).values_list("at", flat=True).first()
     except DatabaseError as error:
         connection.close()
         return f"does not answer ({type(error).__name__})", {"ok": False, "last_pass": None}
     longest = timedelta(seconds=max(60, 3 * settings.PORTAL_SWEEP_EVERY))
     fresh = seen is not None and abs(timezone.now() - seen) < longest
-    return "ok", {"ok": fresh, "last_pass": _iso(seen)}
+    return misfit or "ok", {"ok": fresh, "last_pass": _iso(seen)}
 
 
 def _redis_and_workers() -> tuple[str, list[dict[str, Any]]]:

@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.retry import Retry
 
+from offline_portal import schema
 from offline_portal.collector import leave_alone_what_is_here
 from offline_portal.models import Wakeup
 from offline_portal.trouble import DATABASE_TROUBLE, first_line
@@ -78,6 +79,9 @@ def start(work: str = "", note: object = None) -> None:
     try:
         if isinstance(note, int):
             Wakeup.objects.filter(pk=note).delete()
+        if why := schema.misfit():
+            log.error("Nothing is done: %s", why)
+            return
         import_string(_STAGES[stage])(*arguments)
     except DATABASE_TROUBLE as error:
         log.warning("The database is away (%s); the sweeper will wake %s again", first_line(error), work)

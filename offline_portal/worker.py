@@ -19,15 +19,18 @@ from rq.exceptions import DeserializationError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from offline_portal import wake
+from offline_portal import schema, wake
 from offline_portal.delivery import stopping
 from offline_portal.lifeline import end_with
+from offline_portal.trouble import DATABASE_TROUBLE
 
 log = logging.getLogger(__name__)
 
 QUEUES = ("delivery", "intake")
 SEEN_EVERY = 10
 """Seconds between two signs of life, idle or busy."""
+MISFIT_PAUSE = 5.0
+"""Seconds until a worker looks again whether the tables are its own version's."""
 
 
 def work(queue: str) -> None:
@@ -37,6 +40,10 @@ def work(queue: str) -> None:
     while not ended.is_set():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
+        if why := _misfit():
+            log.error("not listening on %s: %s", queue, why)
+            ended.wait(MISFIT_PAUSE)
+            continue
         try:
             worker = PortalWorker(queue, ended)
             log.info("listening on %s", queue)
@@ -44,6 +51,16 @@ def work(queue: str) -> None:
         except (RedisError, OSError) as error:
             log.warning("Redis is away (%s), trying again", type(error).__name__)
         ended.wait(1)
+
+
+def _misfit() -> str:
+    """Why this program must not touch the database; empty where it may, or where the database is away."""
+    try:
+        return schema.misfit()
+    except DATABASE_TROUBLE:
+        return ""
+    finally:
+        connections.close_all()
 
 
 class PortalWorker(Worker):
@@ -65,8 +82,11 @@ class PortalWorker(Worker):
         """Not: the portal uses none of the commands that come through Redis (kill, stop)."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Also leaves when the signal to end came before RQ listened for it."""
-        if self._ended.is_set():
+        """Also leaves when the signal to end came before RQ listened for it, or when the tables are another version's.
+
+        Such a worker must not take wake-ups away from those that fit.
+        """
+        if self._ended.is_set() or _misfit():
             raise StopRequested
         super().check_for_suspension(burst)
 

@@ -18,13 +18,21 @@ import connectors
 from connectors.base import ALONE, Connector, Payload, Request
 from connectors.by_file import FileConnector, Frame
 from offline_portal import claims, secrets
-from offline_portal.delivery.pausing import back_off, pause_destination, wait
+from offline_portal.delivery.pausing import back_off, pause_destination, pause_send, wait
 from offline_portal.models import Batch, Delivery, Destination, Outcome, Send
 
 ASKED_AGAIN_AFTER = 100.0
 """Seconds after which a vendor that is down is asked again at the latest: once it is back, work goes on within two
 minutes, whatever the longest pause between tries is set to."""
 _ALIVE = (Send.Status.QUEUED, Send.Status.SENDING)
+
+
+class OfAnotherVersion(Exception):
+    """What another version of the portal queued, and this one cannot send; the text says so to a person."""
+
+
+class CannotBuild(Exception):
+    """A connector fails to make a request of rows that it has checked itself; the text says so to a person."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,17 @@ class Hold:
     """Of the file that the Batch is, where the vendor takes files."""
 
     def build(self, rows: Sequence[QueuedRow]) -> Request:
-        """The request, or the file, that carries these rows."""
+        """The request, or the file, that carries these rows. Raises CannotBuild."""
         payloads = [row.payload for row in rows]
-        if isinstance(self.connector, FileConnector):
-            return self.connector.build_file(payloads, self.settings, self.secrets, self.frame)
-        return self.connector.build(payloads, self.settings, self.secrets)
+        try:
+            if isinstance(self.connector, FileConnector):
+                return self.connector.build_file(payloads, self.settings, self.secrets, self.frame)
+            return self.connector.build(payloads, self.settings, self.secrets)
+        except Exception as error:
+            raise CannotBuild(
+                f"No request could be made of a row that was found ready ({type(error).__name__}). This is a fault of "
+                "the portal: tell whoever runs it. Nothing is lost; cancel the send, or resume it once it is mended."
+            ) from error
 
     @staticmethod
     def payload(text: str, wire_key: str | None) -> Payload:
@@ -130,6 +144,10 @@ def _claim_one(send_id: int) -> Hold | None:
                 claims.give_back(Batch, batch_id, fence)
                 pause_destination(Batch.objects.values_list("destination_id", flat=True).get(pk=batch_id), str(error))
             return None
+        except OfAnotherVersion as error:
+            claims.give_back(Batch, batch_id, fence)
+            pause_send(send_id, str(error))
+            return None
         if hold.failures and _is_probed(hold.destination, batch_id):
             # Two workers at the same moment: a vendor that is down is probed by one of them.
             claims.give_back(Batch, batch_id, fence)
@@ -147,9 +165,9 @@ def _mark_served(send_id: int) -> None:
 
 
 def load(batch_id: int, fence: int) -> Hold:
-    """Everything that sending this claimed Batch needs."""
+    """Everything that sending this claimed Batch needs. Raises secrets.Unreadable, OfAnotherVersion."""
     batch = Batch.objects.select_related("send__settings_version", "destination__current").get(pk=batch_id)
-    connector = connectors.get(batch.destination.connector)
+    connector = _connector_of(batch)
     pinned = batch.send.settings_version.values if batch.send.settings_version else {}
     current = batch.destination.settings
     # Where and how fast follows the destination as it is now, or a mended address would never reach a paused Send.
@@ -158,6 +176,23 @@ def load(batch_id: int, fence: int) -> Hold:
         batch_id, fence, batch.send_id, batch.destination_id, batch.tries, batch.destination.failures, connector,
         pinned | connection, secrets.unseal(batch.destination), Frame(batch.name, tuple(batch.send.mapping)),
     )
+
+
+def _connector_of(batch: Batch) -> Connector:
+    """The connector, if it still knows all fields that the rows were checked with."""
+    slug = batch.destination.connector
+    connector = connectors.all_connectors().get(slug)
+    if connector is None:
+        raise OfAnotherVersion(
+            f"This version of the portal has no connector “{slug}”. The rows wait for one that has; or cancel the send."
+        )
+    unknown = [key for key in batch.send.mapping if connector.field(key) is None]
+    if unknown:
+        raise OfAnotherVersion(
+            f"These rows were checked by another version of the portal, with fields that this one does not know: "
+            f"{', '.join(unknown)[:200]}. Cancel the send, and check the file again."
+        )
+    return connector
 
 
 def with_doubt(hold: Hold) -> Hold:

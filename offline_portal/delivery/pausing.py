@@ -1,4 +1,4 @@
-"""Waiting after failed tries, and pausing a destination until a person mends it."""
+"""Waiting after failed tries, and pausing a destination, or a Send, until a person mends it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from offline_portal.audit import chain
@@ -34,6 +35,14 @@ def pause_destination(destination: int, reason: str, actor: str = "portal") -> b
     hold_sends(destination, reason)
     chain.add(actor, "destination.paused", f"destination:{destination}", {"reason": reason})
     return True
+
+
+def pause_send(send: int, reason: str) -> None:
+    """Pause one Send until a person resumes or cancels it: no time and no mended connection will help it."""
+    with transaction.atomic():
+        alive = Send.objects.filter(pk=send, status__in=("queued", "sending"))
+        if alive.update(status=Send.Status.PAUSED, reason=reason, held=False):
+            chain.add("portal", "send.paused", f"send:{send}", {"reason": reason})
 
 
 def hold_sends(destination: int, reason: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections import deque
@@ -22,11 +23,14 @@ from offline_portal.delivery import doubt, patience
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery.bearer import Tokens
 from offline_portal.delivery.doors import Doors
-from offline_portal.delivery.hold import Hold, QueuedRow
+from offline_portal.delivery.hold import CannotBuild, Hold, QueuedRow
 from offline_portal.delivery.pace import Pace, PaceUnavailable
+from offline_portal.delivery.pausing import pause_send
 from offline_portal.delivery.wire import Wire
 from offline_portal.delivery.writing import Book, Parcel, RowsGone
 from offline_portal.trouble import DATABASE_TROUBLE
+
+log = logging.getLogger(__name__)
 
 InDatabase = Callable[..., Awaitable[Any]]
 
@@ -63,6 +67,8 @@ class Courier:
         self.put_off = False
         """The vendor wants to be left alone, and did not say for how long."""
         self.pause = 0.0
+        self.broken = ""
+        """Why no request can be made of what is left."""
         self.halted = False
         self._kept_at = time.monotonic()
         """When the claim was renewed last."""
@@ -84,6 +90,8 @@ class Courier:
             await asyncio.gather(*lanes, return_exceptions=True)
 
     def _give_back(self) -> None:
+        if self.broken:
+            pause_send(self.hold.send, self.broken)
         holding.give_back(self.hold, self.again, self.settled, self.pause, self.put_off)
 
     def _requests(self) -> list[list[QueuedRow]]:
@@ -126,7 +134,13 @@ class Courier:
             self.wire.no_pace = True
             return [], math.inf
         taken = [self.pending.popleft() for _ in range(min(count, len(self.pending)))]
-        return [parcel for rows in taken for parcel in self._build(rows)], wait
+        try:
+            return [parcel for rows in taken for parcel in self._build(rows)], wait
+        except CannotBuild as error:
+            log.exception("Batch %s cannot be sent", self.hold.batch)
+            self.broken = str(error)
+            self._halt()
+            return [], math.inf
 
     def _room(self) -> int:
         """Free lanes, and with a quick vendor as many again in stock, so that no lane waits for the next turn."""

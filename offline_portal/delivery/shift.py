@@ -15,7 +15,7 @@ from django.db import connections
 from django.utils import timezone
 
 from offline_portal.claims import ClaimLost
-from offline_portal.delivery import abandoned, stopping
+from offline_portal.delivery import abandoned, restored, stopping
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery.bearer import Tokens
 from offline_portal.delivery.doors import Doors
@@ -42,6 +42,7 @@ def run(seconds: float | None = None) -> None:
     over = time.monotonic() + (settings.PORTAL_SHIFT_SECONDS if seconds is None else seconds)
     with ThreadPoolExecutor(1, thread_name_prefix="database") as database:
         try:
+            database.submit(restored.notice).result()
             asyncio.run(_Shift(database, over).work())
         finally:
             database.submit(connections.close_all).result()

@@ -13,8 +13,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 from rq import Worker
 
-from offline_portal import claims
-from offline_portal.delivery import abandoned, clock, counting, release
+from offline_portal import claims, schema, secrets
+from offline_portal.delivery import abandoned, clock, counting, release, restored
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery.readback import findings, reading
 from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
@@ -24,8 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def one_pass() -> dict[str, int]:
-    """Look once; returns what was brought back, by kind. Two sweepers at once do no harm."""
+    """Look once; returns what was brought back, by kind. Two sweepers at once do no harm.
+
+    Where the tables are another version's nothing is done, and nothing returned.
+    """
+    if why := schema.misfit():
+        log.error("Nothing is swept: %s", why)
+        return {}
     clock.mend()
+    if not restored.notice():
+        restored.note()
     now = timezone.now()
     Wakeup.objects.filter(created_at__lt=now - lost_after()).delete()
     found = {
@@ -66,6 +74,8 @@ def _close_abandoned() -> int:
             holding.give_back(hold, again=False, settled=False)
         except claims.ClaimLost:
             continue
+        except (holding.OfAnotherVersion, secrets.Unreadable) as error:
+            log.warning("Batch %s could not be closed: %s", batch_id, error)
         except DatabaseError:
             raise
         except Exception:

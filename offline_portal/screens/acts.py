@@ -51,6 +51,7 @@ _WORDS = {
     "secret.changed": ("key", "changed a secret"),
     "secrets.rotated": ("key", "had all secrets encrypted with the new key"),
     "mapping.saved": ("mapping", "saved a mapping"),
+    "log.set_back": ("undo", "noticed that the database is older than it was, and paused all destinations"),
     "access.refused": ("lock", "was kept out of a page"),
     "audit.exported": ("download", "took evidence away"),
     "login": ("user", "signed in"),

@@ -9,6 +9,8 @@ from cryptography.fernet import Fernet
 from django.conf import LazySettings
 from django.core.checks import run_checks
 
+from offline_portal import checks_system
+from offline_portal.models import Destination
 from tests.embedded.conftest import start
 
 WEB = ("-m", "gunicorn", "-c", "python:offline_portal.gunicorn", "offline_portal.wsgi")
@@ -84,3 +86,12 @@ def test_a_wrong_setting_stops_the_web_server_with_its_number(tmp_path: Path) ->
     assert started.returncode != 0
     assert said.startswith("portal.E005: PORTAL_TIMEZONE=Berlin is not a known time zone.")
     assert "Traceback" not in said
+
+
+def test_a_vendor_that_this_version_does_not_know_is_named(db: None) -> None:
+    Destination.objects.create(name="Fine", connector="qubit")
+    assert checks_system.check_connectors(databases=["default"]) == []
+    Destination.objects.create(name="Of tomorrow", connector="acme")
+    (error,) = checks_system.check_connectors(databases=["default"])
+    assert error.id == "portal.E007" and "“acme”" in error.msg and "connectors/acme.py" in (error.hint or "")
+    assert checks_system.check_connectors(databases=None) == []

@@ -213,6 +213,10 @@ def test_a_restored_backup_holds_and_sends_nothing_by_itself(production: Product
         )
         assert "holds" in verified and f"{len(SAMPLES)} paused" in paused
         assert "does not hold" in gap and gap.endswith("ended with 1")
+        production.commands(["sweep"], DATABASE_URL=restored)
+        with psycopg.connect(restored) as there:
+            noticed = there.execute("SELECT count(*) FROM portal_auditentry WHERE action = 'log.set_back'").fetchone()
+        assert noticed == (1,), "the running portal's Redis knows that the log had come further"
         with psycopg.connect(restored) as there, psycopg.connect(address) as here:
             for table in ("portal_delivery", "portal_answer", "portal_row"):
                 count = f"SELECT count(*) FROM {table}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from offline_portal.checks_system import PORTAL
 from offline_portal.delivery.sweep import one_pass
 from offline_portal.management.command import PortalCommand
@@ -14,5 +16,6 @@ class Command(PortalCommand):
     requires_system_checks = (PORTAL,)
 
     def handle(self, *args: object, **options: object) -> None:
-        """Sweep once."""
-        one_pass()
+        """Sweep once; 1 where the database is another version's, and nothing was done."""
+        if not one_pass():
+            sys.exit(1)
