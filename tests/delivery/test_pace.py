@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -232,3 +233,44 @@ def test_it_goes_on_when_redis_was_restarted(destination: int) -> None:
     with TemporaryDirectory(prefix="pace") as folder:
         before, between, after = asyncio.run(run(Path(folder)))
     assert (len(before.moments), between, len(after.moments)) == (1, PaceUnavailable, 1)
+
+
+def test_a_worker_that_falls_behind_a_quick_pace_asks_for_its_moments_once(redis_url: str, destination: int) -> None:
+    async def run() -> tuple[int, int, float]:
+        async with Pace(redis_url) as pace:
+            gate, asked = Gate(pace, destination, 5_000), 0
+            reserve = pace.reserve
+
+            async def counted(*arguments: Any) -> Grant:
+                nonlocal asked
+                asked += 1
+                return await reserve(*arguments)
+
+            pace.reserve = counted  # type: ignore[method-assign]
+            count, _wait = await gate.reserve(75)
+            await asyncio.sleep(4 * LATE)
+            begun = time.monotonic()
+            for _ in range(count):
+                await gate.leave()
+            return count, asked, time.monotonic() - begun
+
+    count, asked, seconds = asyncio.run(run())
+    assert (count, asked) == (75, 1)
+    assert seconds < 1
+
+
+def test_a_worker_that_falls_behind_a_slow_pace_loses_what_it_missed(redis_url: str, destination: int) -> None:
+    async def run() -> list[float]:
+        async with Pace(redis_url) as pace:
+            gate = Gate(pace, destination, 12)
+            count, _wait = await gate.reserve(4)
+            await asyncio.sleep(1)
+            left = []
+            for _ in range(count):
+                await gate.leave()
+                left.append(time.monotonic())
+            return left
+
+    left = asyncio.run(run())
+    assert len(left) >= 3
+    assert left[-1] - left[0] >= (len(left) - 1) / 12 - 2 * BURST - LATE
