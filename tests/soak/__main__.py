@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,17 +54,25 @@ def main() -> None:
 
 def _tell(report: soak.Report, seconds: float) -> None:
     from tests.soak.judge import table
+    from tests.soak.judge_looks import BY_LOOKS_ALONE, S
 
     print(f"\n{table(report.tallies)}\n")
+    looked = sum((tally.numbers for tally in report.tallies if tally.vendor.shows), Counter[str]())
+    print(f"Looked for: {_listed({name: looked[name] for name in (*S.values, BY_LOOKS_ALONE)})}")
     print(f"Hit: {report.kills} kills, {sum(report.hit.values())} faults in all: {_listed(report.hit)}")
     print(f"People: {_listed(report.acts)}")
+    print(f"The web server's answers, {report.repeated} calls made once more: {_listed(report.answers)}")
     print("Largest in the first third, and in the last:")
     for what, (first, last) in sorted(report.growth.items()):
         print(f"  {what:<24} {first:>10,.1f} {last:>10,.1f}")
-    late = "over 120" if report.recovery is None else f"{report.recovery:.0f}"
-    print(f"From the last fault to the end of all sends: {late} s; {seconds / 60:.1f} minutes in all")
+    over, looked = (_seconds(found) for found in (report.recovery, report.looked))
+    print(f"From the last fault to the end of all sends: {over}, of all looks: {looked}; {seconds / 60:.1f} min in all")
     complaints = report.all_complaints()
     print(f"\n{len(complaints)} disagreements" + "".join(f"\n- {text}" for text in complaints[:SHOWN]))
+
+
+def _seconds(found: float | None) -> str:
+    return "not in time" if found is None else f"{found:.0f} s"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from connectors.emulator.testing import Emulator
-from tests.soak.plan import Fault
-from tests.soak.programs import Process, Program, Programs
-from tests.soak.stores import Database, RedisServer
+from tests.soak.plan import KILLS_OF_WORKERS, Fault
+from tests.soak.programs import Process, Program
+from tests.soak.stage import Stage
+from tests.soak.switchboard import Switchboard
 from tests.soak.vendors import VENDORS
+
+if TYPE_CHECKING:
+    from tests.soak.people import People
 
 Mend = Callable[[], object] | None
 """What ends a fault; None where it is over at once."""
+A_CALL_WITHIN = 1.0
+"""Seconds for which the kill of a web server waits for a call that somebody makes there."""
+INTO_THE_CALL = 0.06
+"""Seconds after its beginning, at most, when it dies: such a call takes about as long."""
 
 
 class Faults:
-    """Carries out the plan. `ask` gives an act to the people: its name and a number that picks its object."""
+    """Carries out the plan, and asks the people for what the plan has them do."""
 
-    def __init__(
-        self, programs: Programs, redis: RedisServer, database: Database, emulator: Emulator,
-        ask: Callable[[str, int], object],
-    ) -> None:
-        self._programs, self._redis, self._database, self._emulator = programs, redis, database, emulator
-        self._ask = ask
+    def __init__(self, stage: Stage, crowd: People) -> None:
+        self._programs, self._redis, self._database = stage.programs, stage.redis, stage.database
+        self._crowd, self.switchboard = crowd, Switchboard(stage.emulator)
 
     def begin(self, fault: Fault) -> tuple[str, Mend]:
         """Let it happen; whom it hit (empty: nobody was there), and what ends it."""
@@ -31,6 +37,8 @@ class Faults:
         match sort:
             case "vendor":
                 return self._at_a_vendor(rest, fault.target)
+            case "look":
+                return self._at_looks(rest, fault.target)
             case "person":
                 return self._by_a_person(rest, fault.target)
             case "redis":
@@ -42,12 +50,12 @@ class Faults:
     def finds_nobody_at_work(self, fault: Fault) -> bool:
         """Whether it is made for a delivery worker, and none has anything to do right now."""
         idle = not any(len(program.family()) > 1 for program in self._programs.workers)
-        return idle and fault.name in ("kill_both", "kill_parent", "kill_horse", "stop_worker", "end_worker")
+        return idle and fault.name in KILLS_OF_WORKERS
 
     def calm(self) -> None:
         """Everything that can be broken works again, whatever fault is still on."""
         for vendor in VENDORS:
-            self._emulator.set(vendor.connector, vendor.account, **vendor.calm)
+            self.switchboard.set(vendor, vendor.calm)
         self._redis.send(signal.SIGCONT)
         self._redis.start()
         self._redis.say("CONFIG", "SET", "maxmemory", "0")
@@ -57,13 +65,24 @@ class Faults:
 
     def _at_a_vendor(self, name: str, target: int) -> tuple[str, Mend]:
         vendor = VENDORS[target % len(VENDORS)]
-        self._emulator.set(vendor.connector, vendor.account, **vendor.switches(name, target))
-        return vendor.name, lambda: self._emulator.set(vendor.connector, vendor.account, **vendor.calm)
+        self.switchboard.set(vendor, vendor.switches(name, target))
+        return vendor.name, lambda: self.switchboard.set(vendor, vendor.calm)
+
+    def _at_looks(self, name: str, target: int) -> tuple[str, Mend]:
+        vendor = next(vendor for vendor in VENDORS if vendor.shows)
+        self.switchboard.set(vendor, vendor.switches_of_looks(name, target))
+
+        def mend() -> None:
+            if name == "in_doubt":
+                self._crowd.ask("cancel_in_doubt", target)
+            self.switchboard.set(vendor, vendor.calm)
+
+        return vendor.name, mend
 
     def _by_a_person(self, name: str, target: int) -> tuple[str, Mend]:
-        self._ask(name, target)
+        self._crowd.ask(name, target)
         undo = {"pause": "resume", "close_destination": "open_destinations"}.get(name)
-        return "a send", (lambda: self._ask(undo, target)) if undo else None
+        return "a send", (lambda: self._crowd.ask(undo, target)) if undo else None
 
     def _to_redis(self, name: str) -> Mend:
         redis = self._redis
@@ -99,18 +118,19 @@ class Faults:
     def _to_a_program(self, name: str, target: int) -> tuple[str, Mend]:
         if name == "kill_everything":
             return self._to_everything()
-        if name in ("kill_intake", "kill_sweeper"):
-            program: Program | None = self._programs.all[name.removeprefix("kill_")]
-        else:
-            program = self._worker(target, with_horse=name == "kill_horse")
+        program = self._program(name, target)
         family = program.family() if program else []
         if program is None or not family:
             return "", None
+        if program.name == "web":
+            self._await_a_call(target)
         match name:
             case "kill_parent":
                 _send(family[:1], signal.SIGKILL)
             case "kill_horse":
                 _send(family[1:], signal.SIGKILL)
+            case "kill_web_worker":
+                _send(family[1 + target % max(len(family) - 1, 1) :][:1], signal.SIGKILL)
             case "end_worker":
                 _send(family[:1], signal.SIGTERM)
             case "stop_worker":
@@ -120,6 +140,18 @@ class Faults:
                 _send(family[:1], signal.SIGKILL)
                 _send(family[1:], signal.SIGKILL)
         return f"{program.name}, {len(family)} processes", None
+
+    def _program(self, name: str, target: int) -> Program | None:
+        if name in KILLS_OF_WORKERS:
+            return self._worker(target, with_horse=name == "kill_horse")
+        return self._programs.all[name.split("_")[1]]
+
+    def _await_a_call(self, target: int) -> None:
+        """Until somebody's call has just begun: whoever dies then may have done what was asked, or not."""
+        last = time.monotonic() + A_CALL_WITHIN
+        while not self._crowd.clerks.calling and time.monotonic() < last:
+            time.sleep(0.001)
+        time.sleep(INTO_THE_CALL * (target % 100) / 100)
 
     def _worker(self, target: int, with_horse: bool) -> Program | None:
         """The delivery worker that `target` picks, rather one at work."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.db.models import Count
@@ -12,7 +12,8 @@ from django.db.models import Count
 from connectors.emulator.testing import Emulator
 from offline_portal.audit import chain
 from offline_portal.audit.groups import ATTEMPTS, OUTCOMES
-from offline_portal.models import Answer, Attempt, AuditEntry, Delivery, Outcome, Row, Send
+from offline_portal.models import Answer, Attempt, AuditEntry, Delivery, Outcome, Row, Send, Upload
+from tests.soak import judge_looks
 from tests.soak.vendors import TOKEN, Vendor, token
 
 VERDICTS = ("unchecked", "ready", "problem", "duplicate", "excluded")
@@ -37,6 +38,7 @@ class _Row:
     """One row of a file: its deliveries' statuses, and what was tried."""
 
     statuses: set[str | None] = field(default_factory=set)
+    """`shown` instead of `accepted`, where only a look has found it."""
     ids: list[int] = field(default_factory=list)
     resends: int = 0
     stored: int = 0
@@ -54,7 +56,7 @@ def judge(made: Mapping[str, tuple[Vendor, int]], emulator: Emulator) -> tuple[l
         tally.complaints += _of_the_send(send, made[send.upload.filename][0].rows, tally.numbers)
     wire = _Wire()
     for tally in tallies.values():
-        _compare_with_the_ledger(tally, wire, emulator)
+        _compare_with_the_ledger(tally, emulator)
         wire.add_to(tally)
     return list(tallies.values()), _of_the_log()
 
@@ -81,35 +83,38 @@ def _of_the_send(send: Send, rows: int, numbers: Counter[str]) -> Iterator[str]:
 
 
 class _Wire:
-    """Every attempt, its rows, and what came of it."""
+    """Every attempt, its rows, and what came of it. Looks are attempts, too, but no tries of a row."""
 
     def __init__(self) -> None:
         answers = {pk: (status, error) for pk, status, error in Answer.objects.values_list("pk", "status", "error")}
         codes = dict(Outcome.objects.values_list("attempt", "code"))
         self.status = dict(Delivery.objects.exclude(batch=None).values_list("pk", "status"))
-        self.resolved = dict(Delivery.objects.exclude(resolved="").values_list("pk", "resolved"))
+        self.known = set(Delivery.objects.filter(evidence__in=("stated", "confirmed")).values_list("pk", flat=True))
         self.last: dict[int, int] = {}
         self.numbers: dict[str, Counter[str]] = defaultdict(Counter)
         self.complaints: dict[str, list[str]] = defaultdict(list)
-        attempts = Attempt.objects.order_by("pk").values_list("pk", "deliveries", "batch__destination__name")
+        fields = ("pk", "deliveries", "batch__destination__name", "readback")
         unanswered = []
-        for attempt, text, name in attempts.iterator():
-            ids = json.loads(text)
-            self.last.update(dict.fromkeys(ids, attempt))
+        for attempt, text, name, is_look in Attempt.objects.order_by("pk").values_list(*fields).iterator():
             status, error = answers.get(attempt, (None, "missing"))
-            self.numbers[name].update({"attempts": 1, "without an answer": status is None})
             if attempt not in answers:
                 self.complaints[name].append(f"Attempt {attempt} was never brought to an end")
-            elif status is None and codes.get(attempt) not in NOTHING_LEFT:
+            if is_look:
+                self.numbers[name]["looks"] += 1
+                continue
+            ids = json.loads(text)
+            self.last.update(dict.fromkeys(ids, attempt))
+            self.numbers[name].update({"attempts": 1, "without an answer": status is None})
+            if attempt in answers and status is None and codes.get(attempt) not in NOTHING_LEFT:
                 unanswered.append((attempt, ids, name, error))
         for attempt, ids, name, error in unanswered:
             self.complaints[name] += self._of_the_unanswered(attempt, ids, error)
 
     def _of_the_unanswered(self, attempt: int, ids: list[int], error: str) -> Iterator[str]:
-        """Without an answer a row is unknown, or was sent again."""
+        """Without an answer a row is unknown, or was sent again, or a person or the vendor itself said that it came."""
         for pk in ids:
             repeated = self.last[pk] > attempt
-            if not repeated and self.status[pk] != "unknown" and self.resolved.get(pk) != "accepted":
+            if not repeated and self.status[pk] != "unknown" and pk not in self.known:
                 yield f"Attempt {attempt} has no answer ({error}), but delivery {pk} is {self.status[pk]}"
 
     def add_to(self, tally: Tally) -> None:
@@ -117,14 +122,17 @@ class _Wire:
         tally.complaints += self.complaints[tally.vendor.name]
 
 
-def _compare_with_the_ledger(tally: Tally, wire: _Wire, emulator: Emulator) -> None:
+def _compare_with_the_ledger(tally: Tally, emulator: Emulator) -> None:
     """Count 4: what the vendor holds of each row."""
     vendor, rows = tally.vendor, _rows_of(tally.vendor)
-    for entry in emulator.effective(vendor.connector, vendor.account):
+    entries = emulator.effective(vendor.connector, vendor.account)
+    for entry in entries:
         rows[token(entry)].stored += 1
     tally.numbers["at the vendor"] = sum(row.stored for row in rows.values())
     for word, row in sorted(rows.items()):
         tally.complaints += _of_the_row(vendor, word, row)
+    if vendor.shows:
+        tally.complaints += judge_looks.of_the_destination(vendor.name, entries, tally.numbers)
 
 
 def _rows_of(vendor: Vendor) -> dict[str, _Row]:
@@ -134,11 +142,12 @@ def _rows_of(vendor: Vendor) -> dict[str, _Row]:
         if json.loads(detail)["as"] == "resend"
     )
     rows: dict[str, _Row] = defaultdict(_Row)
+    shown = judge_looks.accepted_by_looks_alone(vendor.name) if vendor.shows else set()
     found = Delivery.objects.filter(send__destination__name=vendor.name).values_list("pk", "payload", "status")
     for pk, payload, status in found.iterator():
         row = rows[TOKEN.search(payload or "")[0]]  # type: ignore[index]
         row.ids.append(pk)
-        row.statuses.add(status)
+        row.statuses.add("shown" if pk in shown else status)
         row.resends += resent[pk]
     return rows
 
@@ -174,9 +183,28 @@ def _of_the_log() -> list[str]:
     return complaints
 
 
+def of_the_web(by_web: Collection[str], decided: Mapping[str, bool]) -> list[str]:
+    """What was asked of the web server was done once, however often it was killed meanwhile.
+
+    `by_web`: names of files that somebody brought there; `decided`: reasons of decisions, and whether it said yes.
+    """
+    complaints = []
+    for name in sorted(by_web):
+        found = {"uploads": Upload.objects.filter(filename=name), "sends": Send.objects.filter(upload__filename=name)}
+        counts = {what: things.count() for what, things in found.items()}
+        if set(counts.values()) != {1}:
+            complaints.append(f"{name} was brought to the web server once and became {counts}")
+    details = AuditEntry.objects.filter(action="delivery.resolved").values_list("detail", flat=True)
+    made = Counter(json.loads(detail)["reason"] for detail in details)
+    for reason, yes in decided.items():
+        if made[reason] != yes:
+            complaints.append(f"“{reason}” was answered {'yes' if yes else 'no'}, and made {made[reason]} times")
+    return complaints
+
+
 COLUMNS = (
     "sends", "rows of files", "in the portal", "accepted", "rejected", "unknown", "failed", "cancelled", "attempts",
-    "without an answer", "at the vendor",
+    "without an answer", "at the vendor", "confirmed", "looks",
 )  # fmt: skip
 
 

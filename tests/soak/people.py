@@ -1,25 +1,31 @@
-"""The people of a soak: olivia uploads and sends, adam opens and closes destinations. They try again when it fails."""
+"""The people of a soak: olivia uploads and sends, adam opens and closes destinations. They try again when it fails.
+
+Half of what olivia does goes through the web server (`clerks`), half calls the portal's functions.
+"""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.db import Error as DatabaseError
 from django.db import connection, connections
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from connectors.emulator.testing import Emulator
 from offline_portal import checks, destinations
 from offline_portal.delivery import control, release
 from offline_portal.delivery.states import Conflict
 from offline_portal.intake import store
-from offline_portal.models import Delivery, Destination, Send, Upload
+from offline_portal.models import Delivery, Destination, Readback, Send, Upload
+from tests.soak.clerks import RESENT, Clerks
 from tests.soak.vendors import VENDORS, Vendor
 
 log = logging.getLogger("soak.people")
@@ -28,6 +34,14 @@ OVER = (S.FINISHED, S.CANCELLED, S.FAILED)
 AT_ONCE = 2
 """Unfinished sends of each destination, so that a worker never lacks work."""
 LOOK_EVERY = 0.3
+ERRANDS, ERRAND_ROWS = 6, 2
+"""So many small files at once are brought to the web server beside, so that it is seldom without a call."""
+QUICK = [vendor for vendor in VENDORS if vendor.rows < 900]
+"""Destinations that let a small file pass soon."""
+SHOWN = [vendor.connector for vendor in VENDORS if vendor.shows]
+BY_WEB = ("pause", "resume", "cancel", "retry", "resend", "abandon")
+ALIVE = ~Q(status__in=OVER) | Q(readback_looking__gt=0)
+"""Sends of which something is still to come: rows on their way, or looks at the vendor."""
 
 
 def prepare(emulator: Emulator) -> None:
@@ -47,12 +61,15 @@ def prepare(emulator: Emulator) -> None:
 class People(threading.Thread):
     """Keeps every destination busy until `feeding` is cleared, and does what `ask` asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         super().__init__(name="people", daemon=True)
         self.feeding = threading.Event()
         self.feeding.set()
         self.made: dict[str, tuple[Vendor, int]] = {}
         """By its name, whose file it is, and which."""
+        self.by_web: set[str] = set()
+        """Names of the files that were brought to the web server."""
+        self.clerks = Clerks(port)
         self.done: dict[str, int] = {}
         """How often each act was done."""
         self.told = ""
@@ -65,11 +82,17 @@ class People(threading.Thread):
         """Have an act done soon: its name as in `_act`, and a number that picks what it is done to."""
         self._asked.put((act, target))
 
+    def is_at_rest(self) -> bool:
+        """Whether everything that anybody was asked to do is done."""
+        return self._asked.empty() and self.clerks.are_done
+
     def leave(self) -> None:
         self._leaving.set()
         self.join(60)
+        self.clerks.leave()
 
     def run(self) -> None:
+        self.clerks.start()
         while not self._leaving.is_set():
             try:
                 self._look_round()
@@ -83,33 +106,59 @@ class People(threading.Thread):
     def _look_round(self) -> None:
         """Everything here follows from the database, so that a call whose answer was lost does no harm."""
         olivia = User.objects.get(username="olivia")
-        for upload in Upload.objects.filter(sends=None):
+        for upload in Upload.objects.filter(sends=None).exclude(filename__in=self.by_web):
             vendor = self.made[upload.filename][0]
             checks.create(upload, Destination.objects.get(name=vendor.name), "auto", "skip", olivia)
-        for send in Send.objects.filter(status=S.CHECKED):
+        for send in Send.objects.filter(status=S.CHECKED).exclude(upload__filename__in=self.by_web):
             release.queue(send, olivia)
         self.told = progress()
-        for vendor in VENDORS if self.feeding.is_set() else ():
-            if Send.objects.filter(destination__name=vendor.name).exclude(status__in=OVER).count() < AT_ONCE:
-                self._upload(vendor, olivia)
+        if not self.feeding.is_set():
+            self._act("resume", 0)
+            return
+        self._keep_busy(olivia)
 
-    def _upload(self, vendor: Vendor, olivia: User) -> None:
+    def _keep_busy(self, olivia: User) -> None:
+        waiting = self.clerks.waiting
+        alive = Send.objects.filter(ALIVE).exclude(upload__filename__in=waiting)
+        under_way = [*waiting, *alive.values_list("upload__filename", flat=True)]
+        busy = Counter(self.made[name][0].name for name in under_way if name.startswith("file"))
+        for vendor in VENDORS:
+            if busy[vendor.name] < AT_ONCE:
+                self._upload(vendor, "file", olivia)
+        on_errands = alive.exclude(status__in=OVER).filter(upload__filename__startswith="errand").count()
+        if on_errands + sum(name.startswith("errand") for name in waiting) < ERRANDS:
+            self._upload(replace(QUICK[len(self.made) % len(QUICK)], rows=ERRAND_ROWS), "errand", olivia)
+
+    def _upload(self, vendor: Vendor, sort: str, olivia: User) -> None:
         number = len(self.made) + 1
-        path = self._folder / f"file {number}.csv"
+        path = self._folder / f"{sort} {number}.csv"
         path.write_text(vendor.file(number))
+        place = Destination.objects.get(name=vendor.name)
         self.made[path.name] = vendor, number
-        store.accept(path, path.name, olivia)
+        if number % 2 or sort == "errand":
+            self.by_web.add(path.name)
+            self.clerks.bring(path, place.pk)
+        else:
+            store.accept(path, path.name, olivia)
 
     def _do_what_was_asked(self) -> None:
         while not self._asked.empty():
             act, target = self._asked.queue[0]
             try:
-                done = self._act(act, target)
+                done = self._act_somehow(act, target)
             except Conflict as conflict:
                 done, told = 0, conflict.message
                 log.info("%s: %s", act, told)
             self._asked.get()
             self.done[act] = self.done.get(act, 0) + done
+
+    def _act_somehow(self, act: str, target: int) -> int:
+        """Do it here, or leave it to a clerk; to how many it was done here."""
+        if act not in BY_WEB or not target % 2:
+            return self._act(act, target)
+        places = Destination.objects.filter(connector__in=RESENT) if act == "resend" else Destination.objects
+        self.clerks.decide(act, target, list(places.order_by("pk").values_list("pk", flat=True)))
+        return 0
 
     def _act(self, act: str, target: int) -> int:
         """Do it; to how many."""
@@ -123,15 +172,22 @@ class People(threading.Thread):
                 return sum(bool(control.resume(send, olivia)) for send in paused)
             case "cancel":
                 return _to_one(running, target, lambda send: control.cancel(send, olivia))
+            case "cancel_in_doubt":
+                begun = {"batches__attempt__isnull": False, "batches__attempt__answer__status": None}
+                doubtful = running.filter(destination__connector__in=SHOWN, **begun)
+                return sum(bool(control.cancel(send, olivia)) for send in doubtful.distinct())
             case "retry":
                 refused = Send.objects.filter(status=S.FINISHED).exclude(rejected=0, failed=0)
                 return _to_one(
                     refused, target, lambda send: control.retry(send, ["rejected", "failed"], "once more", olivia)
                 )
             case "resend":
-                unknown = Delivery.objects.filter(status="unknown", send__destination__connector__in=_HTTP)
+                unknown = Delivery.objects.filter(status="unknown", send__destination__connector__in=RESENT)
                 resend = "the vendor does not have it"
                 return _to_one(unknown, target, lambda row: control.resolve(row, "resend", resend, olivia))
+            case "abandon":
+                unknown = Delivery.objects.filter(status="unknown").exclude(resolved="abandoned")
+                return _to_one(unknown, target, lambda row: control.resolve(row, "abandoned", "let it be", olivia))
             case "close_destination":
                 open_ = Destination.objects.filter(paused=False)
                 return _to_one(open_, target, lambda where: destinations.change(where, adam, paused=True))
@@ -139,9 +195,6 @@ class People(threading.Thread):
                 closed = Destination.objects.filter(paused=True)
                 return sum(bool(destinations.change(where, adam, paused=False)) for where in closed)
         raise ValueError(act)
-
-
-_HTTP = ("kissmetrics", "qubit")
 
 
 def _to_one(found: Any, target: int, act: Callable[[Any], object]) -> int:
@@ -186,6 +239,15 @@ def all_is_over() -> bool:
     try:
         alive = Send.objects.exclude(status__in=OVER).exists() or Upload.objects.filter(sends=None).exists()
         return not alive and not Send.objects.exclude(queued=0, sending=0).exists()
+    except DatabaseError:
+        connection.close()
+        return False
+
+
+def nothing_is_looked_for() -> bool:
+    """Whether no look at a vendor is to come; False while the database is away."""
+    try:
+        return not Readback.objects.filter(state=Readback.State.LOOKING).exists()
     except DatabaseError:
         connection.close()
         return False

@@ -6,18 +6,25 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-KILLS = (
+KILLS_OF_WORKERS = (
     "kill_both", "kill_parent", "kill_horse", "kill_both", "stop_worker", "kill_both", "end_worker", "kill_horse",
-    "kill_intake", "kill_sweeper", "kill_everything",
 )  # fmt: skip
-"""Of the portal's programs. `both`: worker and work-horse; `stop`: SIGSTOP for longer than the lease."""
+"""Of delivery workers. `both`: worker and work-horse; `stop`: SIGSTOP for longer than the lease."""
+KILLS = (*KILLS_OF_WORKERS, "kill_intake", "kill_sweeper", "kill_web", "kill_web_worker", "kill_everything")
+"""Of the portal's programs. `web`: gunicorn with all its workers; `web_worker`: one of these."""
 STORES = ("redis_flush", "redis_kill", "redis_back_in_time", "redis_hang", "redis_full", "database_lock")
 POSTGRES = ("database_restart", "database_crash", "database_cut")
 VENDOR = (
     "cut_before_storing", "cut_after_storing", "cut_in_answer", "error_500", "error_500_stored", "busy_503",
     "busy_429", "slow", "garbage", "mixed",
 )  # fmt: skip
-PEOPLE = ("pause", "resend", "cancel", "close_destination", "retry", "resend")
+LOOKS = ("forbidden", "in_doubt", "hidden", "error_500", "in_doubt", "garbage", "slow", "hidden")
+"""Of the vendor that is asked what it has stored. `hidden`: it does not show it for longer than anybody looks;
+`in_doubt`: answers get lost, and what is under way is cancelled, so that only looks can tell what arrived."""
+PEOPLE = ("pause", "resend", "cancel", "close_destination", "retry", "resend", "abandon")
+
+HIDDEN_FOR = (6.0, 14.0)
+"""Seconds: some rows are found at a late look, some never. The times of looks are short, whatever the timers."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ def make(seed: int, seconds: float, kills: int, timers: Timers, postgres: bool) 
         STORES + (POSTGRES * 2 if postgres else ()): max(kills // 3, 1),
         tuple(f"vendor_{name}" for name in VENDOR): max(kills // 2, 1),
         tuple(f"person_{name}" for name in PEOPLE): max(kills // 2, 1),
+        tuple(f"look_{name}" for name in LOOKS): max(kills // 5, 1),
     }
     faults = []
     for names, count in sorts.items():
@@ -103,5 +111,7 @@ def _length(draw: random.Random, name: str, timers: Timers) -> float:
         "database_crash": (0.2, 2.0),
         "person_pause": (1.0, timers.lease),
         "person_close_destination": (1.0, timers.lease / 2),
-    }.get(name, (timers.deadline, 3 * timers.deadline) if name.startswith("vendor_") else (0.0, 0.0))
+        "look_forbidden": (2.0, 5.0),
+        "look_hidden": HIDDEN_FOR,
+    }.get(name, (timers.deadline, 3 * timers.deadline) if name.startswith(("vendor_", "look_")) else (0.0, 0.0))
     return round(draw.uniform(short, long), 2)

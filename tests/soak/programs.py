@@ -18,6 +18,8 @@ from tests.embedded.conftest import ROOT, alive, descendants, wait_until
 BACK_AFTER = 0.5
 """Seconds until a program that ended is started again, as systemd or a container's restart rule does."""
 PATIENCE = 60.0
+WEB_PROCESSES = "2"
+"""So that one is still there when the other is killed."""
 
 
 class Process(NamedTuple):
@@ -89,12 +91,15 @@ class Program:
 
 
 class Programs:
-    """Delivery workers, one intake worker, the sweeper."""
+    """Delivery workers, one intake worker, the sweeper, and where a `port` is given the web server."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], workers: int) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], workers: int, port: int | None = None) -> None:
         commands = {f"delivery {number}": ["manage.py", "worker", "delivery"] for number in range(1, workers + 1)}
         commands["intake"] = ["manage.py", "worker", "intake"]
         commands["sweeper"] = ["manage.py", "sweeper"]
+        if port is not None:
+            commands["web"] = ["-m", "gunicorn", "-c", "python:offline_portal.gunicorn", "offline_portal.wsgi"]
+            environment = {**environment, "PORT": str(port), "WEB_CONCURRENCY": WEB_PROCESSES}
         self.all = {
             name: Program(name, command, environment, folder / f"{name}.log") for name, command in commands.items()
         }

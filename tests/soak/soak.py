@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tests.soak.people import People
 
 RECOVERY = 120.0
-"""Seconds within which work must go on, and here end, once nothing is broken any more (promise 5)."""
+"""Seconds within which work must go on, and here end, once nothing is broken any more (promise 5). Looks may take
+longer by the longest pause between two of them: failed ones in a row made it grow."""
 PATIENCE = 4.0
 """Seconds for which the kill of a worker waits for one that is at work."""
 LOOK_EVERY = 5.0
@@ -52,6 +53,12 @@ class Report:
     acts: dict[str, int] = field(default_factory=dict)
     recovery: float | None = None
     """Seconds from the end of the last fault until every send was over; None where that took too long."""
+    looked: float | None = None
+    """The same until nothing was looked for at a vendor any more."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """Of the web server, by call or page and status."""
+    repeated: int = 0
+    """Calls to the web server that were made once more, for want of an answer."""
     tallies: list[Tally] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     growth: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -63,16 +70,17 @@ class Report:
     def all_complaints(self) -> list[str]:
         """Every disagreement; none when all promises held."""
         late = [] if self.recovery is not None else [f"Not every send was over {RECOVERY:g} s after the last fault"]
+        late += [] if self.looked is not None or late else ["The looks at a vendor did not come to their end"]
         return late + self.complaints + [text for tally in self.tallies for text in tally.complaints]
 
 
 def run(wish: Wish, folder: Path, say: Say) -> Report:
     """Carry out a whole run in `folder`. Raises stores.NotInstalled."""
-    with running(folder, wish.workers, wish.postgres, wish.timers) as stage:
+    with running(folder, wish.workers, wish.postgres, wish.timers, web=True) as stage:
         from tests.soak import judge, people
 
         people.prepare(stage.emulator)
-        crowd = people.People(folder)
+        crowd = people.People(folder, stage.port or 0)
         soak = _Soak(wish, stage, crowd, say)
         stage.until_up()
         crowd.start()
@@ -84,8 +92,11 @@ def run(wish: Wish, folder: Path, say: Say) -> Report:
         stage.programs.end()
         say("comparing the counts")
         report = soak.report
-        report.acts, report.growth = crowd.done, soak.growth.largest()
+        clerks = crowd.clerks
+        report.acts, report.growth = crowd.done | clerks.done, soak.growth.largest()
+        report.answers, report.repeated = clerks.tally.answers, clerks.tally.repeated
         report.tallies, report.complaints = judge.judge(crowd.made, stage.emulator)
+        report.complaints += judge.of_the_web(crowd.by_web, clerks.decided) + clerks.tally.complaints
         return report
 
 
@@ -94,7 +105,7 @@ class _Soak:
 
     def __init__(self, wish: Wish, stage: Stage, crowd: People, say: Say) -> None:
         self.wish, self.stage, self.crowd, self.say = wish, stage, crowd, say
-        self.faults = Faults(stage.programs, stage.redis, stage.database, stage.emulator, crowd.ask)
+        self.faults = Faults(stage, crowd)
         self.faults.calm()
         self.growth, self.report = Growth(stage.programs, stage.redis, stage.folder), Report()
         self._looked = self._told = time.monotonic()
@@ -134,22 +145,29 @@ class _Soak:
         return mend
 
     def await_the_end(self) -> None:
-        """Mend everything, have the people open what is closed, and wait until no send has a row on its way."""
+        """Mend everything, have the people open what is closed, and wait until no send has a row on its way.
+
+        Then until no look is to come.
+        """
         from tests.soak import people
 
         self.faults.calm()
         self.crowd.ask("open_destinations", 0)
-        self.crowd.ask("resume", 0)
         self.say("no more faults")
-        begun = time.monotonic()
-        while time.monotonic() - begun < RECOVERY:
+        begun, longest = time.monotonic(), RECOVERY + (self.wish.timers or shipped()).retry_ceiling
+        while (passed := time.monotonic() - begun) < longest:
             self._pass_a_moment()
-            if people.all_is_over():
-                self.report.recovery = time.monotonic() - begun
+            if self.report.recovery is None and passed > RECOVERY:
+                return
+            if self.report.recovery is None and self.crowd.is_at_rest() and people.all_is_over():
+                self.report.recovery = passed
+            if self.report.recovery is not None and people.nothing_is_looked_for():
+                self.report.looked = passed
                 return
 
     def _pass_a_moment(self) -> None:
         self.stage.keep_up()
+        self.faults.switchboard.let_time_pass()
         now = time.monotonic()
         if now - self._looked > LOOK_EVERY:
             self._looked = now

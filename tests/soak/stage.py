@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 
 from connectors.emulator.testing import Emulator
 from connectors.emulator.testing import running as running_emulator
+from tests.embedded.conftest import free_ports
 from tests.soak import stores
 from tests.soak.plan import Timers
 from tests.soak.programs import Programs
@@ -30,6 +31,8 @@ class Stage:
     redis: stores.RedisServer
     database: stores.Database
     programs: Programs
+    port: int | None
+    """Of the web server, where there is one."""
 
     def keep_up(self) -> None:
         """To be called every moment: what ended is started again."""
@@ -44,10 +47,13 @@ class Stage:
 
 
 @contextmanager
-def running(folder: Path, workers: int, postgres: bool, timers: Timers | None, **more: str) -> Iterator[Stage]:
+def running(
+    folder: Path, workers: int, postgres: bool, timers: Timers | None, web: bool = False, **more: str
+) -> Iterator[Stage]:
     """Stores and emulator started; this program itself becomes one of the portal's; the others are not started yet.
 
-    `timers`: None for the times as shipped. `more`: environment of the programs. Raises stores.NotInstalled.
+    `timers`: None for the times as shipped. `web`: whether there is a web server. `more`: environment of the programs.
+    Raises stores.NotInstalled.
     """
     with ExitStack() as stack:
         emulator = stack.enter_context(running_emulator())
@@ -58,10 +64,11 @@ def running(folder: Path, workers: int, postgres: bool, timers: Timers | None, *
         stack.callback(database.end)
         database.make()
         environment = _environment(folder, redis.url, database.url) | (timers.environment if timers else {})
-        _join(environment)
-        programs = Programs(folder, environment | more, workers)
+        _join(environment, web)
+        port = free_ports(1)[0] if web else None
+        programs = Programs(folder, environment | more, workers, port)
         stack.callback(programs.end)
-        yield Stage(folder, emulator, redis, database, programs)
+        yield Stage(folder, emulator, redis, database, programs, port)
 
 
 def shipped() -> Timers:
@@ -84,11 +91,13 @@ def _environment(folder: Path, redis_url: str, database_url: str) -> dict[str, s
     }  # fmt: skip
 
 
-def _join(environment: dict[str, str]) -> None:
-    """Make this program one of the portal's, with its tables made."""
+def _join(environment: dict[str, str], web: bool) -> None:
+    """Make this program one of the portal's, with its tables made, and the files that pages are made up with."""
     os.environ.update(environment)
     import django
     from django.core.management import call_command
 
     django.setup()
     call_command("migrate", verbosity=0)
+    if web:
+        call_command("collectstatic", verbosity=0, interactive=False)

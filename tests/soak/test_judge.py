@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
-from django.db import transaction
+from django.conf import LazySettings
+from django.db import connection, transaction
+from django.utils import timezone
 
+from offline_portal import checks
 from offline_portal.audit import chain
 from offline_portal.delivery import control, sweep
-from offline_portal.models import AuditEntry, Delivery, RequestCopy, Row, Send
+from offline_portal.models import Answer, Attempt, AuditEntry, Batch, Delivery, Readback, RequestCopy, Row, Send
 from tests.conftest import Road
+from tests.delivery.looking import settled, visits_end
 from tests.delivery.test_faults import begin_and_die, lapse
 from tests.soak import judge
+from tests.soak.judge_looks import BY_LOOKS_ALONE
 from tests.soak.vendors import VENDORS, Vendor
 
 BY_NAME = {vendor.name: replace(vendor, rows=6) for vendor in VENDORS}
-QUBIT, TIMED = BY_NAME["Qubit"], BY_NAME["KISSmetrics with times"]
+QUBIT, TIMED, SHOWN = BY_NAME["Qubit"], BY_NAME["KISSmetrics with times"], BY_NAME["Kameleoon, read back"]
+SHOWN = replace(SHOWN, settings={**SHOWN.settings, "readback_after": 0, "readback_every": 0.01, "readback_tries": 9})
+S = Readback.State
 
 
 def queued(road: Road, vendor: Vendor) -> Send:
@@ -95,3 +104,146 @@ def test_what_a_person_resent_may_be_there_twice(road: Road) -> None:
     road.shift(send)
     assert len(road.emulator.effective("qubit")) == 7
     assert complaints(road, QUBIT) == ""
+
+
+def looked_for(road: Road) -> Send:
+    """Six rows of one visitor, two of them alike each time, that the vendor shows after a while."""
+    send = road.shift(queued(road, SHOWN), 1)
+    visits_end(road)
+    return settled(road, send)
+
+
+def unknown_and_not_there(road: Road, settings: LazySettings) -> Send:
+    """The same, but that they never arrived, and that no answer came."""
+    settings.PORTAL_RETRY_LIMIT = 1
+    road.emulator.change("kameleoon", cut={"value": "before_storing", "times": 1})
+    send = settled(road, road.shift(queued(road, replace(SHOWN, settings=SHOWN.settings | {"readback_tries": 1})), 1))
+    assert (send.unknown, send.readback_not_found) == (6, 6)
+    return send
+
+
+def test_nothing_is_said_of_rows_that_were_found(road: Road) -> None:
+    send = looked_for(road)
+    assert (send.readback_confirmed, complaints(road, SHOWN)) == (6, "")
+    [tally], _ = judge.judge({"file 1.csv": (SHOWN, 1)}, road.emulator)
+    assert (tally.numbers["attempts"], tally.numbers["confirmed"], tally.numbers["looks"] > 0) == (1, 6, True)
+
+
+def test_nothing_is_said_of_rows_that_are_not_there_and_unknown(road: Road, settings: LazySettings) -> None:
+    unknown_and_not_there(road, settings)
+    assert complaints(road, SHOWN) == ""
+
+
+def test_a_look_without_an_answer_says_nothing_about_a_row(road: Road, settings: LazySettings) -> None:
+    settings.PORTAL_RETRY_BASE = 0.05
+    send = road.shift(queued(road, replace(SHOWN, settings=SHOWN.settings | {"readback_after": 0.02})), 0.5)
+    road.emulator.change("kameleoon", cut={"value": "after_storing", "times": 2})
+    visits_end(road)
+    assert settled(road, send).readback_confirmed == 6
+    assert Answer.objects.filter(status=None).count() == Attempt.objects.filter(answer__status=None).count() == 2
+    assert complaints(road, SHOWN) == ""
+
+
+def test_an_unknown_row_that_only_a_look_has_accepted_is_fine(road: Road, settings: LazySettings) -> None:
+    settings.PORTAL_RETRY_LIMIT = 1
+    road.emulator.change("kameleoon", cut={"value": "after_storing", "times": 1})
+    assert looked_for(road).accepted == 6
+    [tally], _ = judge.judge({"file 1.csv": (SHOWN, 1)}, road.emulator)
+    assert (tally.numbers["without an answer"], tally.numbers[BY_LOOKS_ALONE], tally.complaints) == (1, 6, [])
+
+
+@contextmanager
+def without_the_rule_on_sightings() -> Iterator[None]:
+    """As if the database let two rows have one stored conversion."""
+    rule = next(rule for rule in Readback._meta.constraints if rule.name == "sighting_once")
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(Readback, rule)
+    yield
+    Readback.objects.update(sighting=None)
+    with connection.schema_editor() as editor:
+        editor.add_constraint(Readback, rule)
+
+
+def _a_look_covered_twice(road: Road) -> None:
+    entry = AuditEntry.objects.filter(action="delivery.outcomes", detail__contains='"readback":true').latest("seq")
+    with transaction.atomic():
+        chain.add("portal", entry.action, entry.object, json.loads(entry.detail))
+
+
+def _an_endless_look(road: Road) -> None:
+    Attempt.objects.create(
+        batch=Batch.objects.get(), fence=1, worker="w", version="1", started_at=timezone.now(), deliveries="[]",
+        request_digest=b"d", readback=True,
+    )  # fmt: skip
+
+
+def _third(**values: Any) -> Callable[[Road], object]:
+    return lambda road: Readback.objects.filter(delivery__line=3).update(**values)
+
+
+BROKEN: tuple[tuple[Callable[[Road], object], str], ...] = (
+    (lambda road: Delivery.objects.filter(line=3).update(evidence="delivered"), "and not as both"),
+    (lambda road: Delivery.objects.filter(line=3).update(status="unknown", evidence=""), "and not as both"),
+    (_third(state=S.NOT_FOUND), "was looked for in vain"),
+    (_third(state=S.NOT_AVAILABLE), "was looked for in vain"),
+    (_third(state=S.STOPPED), "and is not confirmed"),
+    (_third(sighting=None), "by no stored conversion"),
+    (_third(state=S.LOOKING, due_at=timezone.now()), "is looking for ever"),
+    (_third(attempt=9), "is confirmed for ever"),
+    (lambda road: Send.objects.update(readback_not_found=1), "counter says 1 not_found, of its rows looked for 0"),
+    (_a_look_covered_twice, "stands in 2 entries delivery.outcomes"),
+    (_an_endless_look, "was never brought to an end"),
+    (_an_endless_look, "stands in 0 entries delivery.attempts"),
+    # The vendor forgets for good, so these are the last.
+    (lambda road: road.emulator.clear(), "is not at the vendor"),
+    (lambda road: road.emulator.clear(), "are alike, and all accepted; the vendor holds 0 such"),
+)
+
+
+def test_a_broken_promise_about_looks_is_told(road: Road) -> None:
+    looked_for(road)
+    for break_it, told in BROKEN:
+        with transaction.atomic():
+            break_it(road)
+            assert told in complaints(road, SHOWN)
+            transaction.set_rollback(True)
+
+
+def test_two_rows_with_one_stored_conversion_are_told(road: Road) -> None:
+    looked_for(road)
+    with without_the_rule_on_sightings():
+        Readback.objects.filter(delivery__line__in=(3, 4)).update(sighting=b"the same")
+        assert "claim the same stored conversion" in complaints(road, SHOWN)
+
+
+def test_an_unknown_row_that_a_look_accepted_and_that_is_not_there_is_told(
+    road: Road, settings: LazySettings
+) -> None:
+    unknown_and_not_there(road, settings)
+    Delivery.objects.filter(line=3).update(status="accepted", evidence="confirmed", code="", message="")
+    Readback.objects.filter(delivery__line=3).update(state=S.CONFIRMED, sighting=b"somebody's")
+    Send.objects.update(unknown=5, accepted=1, readback_not_found=5, readback_confirmed=1)
+    told = complaints(road, SHOWN)
+    assert "are alike, and all accepted; the vendor holds 0 such" in told and told.count("\n") == 0
+
+
+def test_what_the_web_server_did_twice_or_not_at_all_is_told(road: Road) -> None:
+    send = queued(road, QUBIT)
+    assert judge.of_the_web({"file 1.csv"}, {}) == []
+    checks.create(send.upload, send.destination, "auto", "skip", road.olivia)
+    assert "file 1.csv was brought to the web server once and became {'uploads': 1, 'sends': 2}" in judge.of_the_web(
+        {"file 1.csv", "file 2.csv"}, {}
+    )
+    assert "file 2.csv" in judge.of_the_web({"file 2.csv"}, {})[0]
+
+
+def test_a_decision_that_was_made_twice_or_although_it_was_refused_is_told(road: Road) -> None:
+    road.emulator.set("qubit", cut="after_storing")
+    road.shift(queued(road, QUBIT), 2)
+    row = control.resolve(Delivery.objects.get(line=3), "resend", "decision 1", road.olivia)
+    assert judge.of_the_web((), {"decision 1": True}) == []
+    assert "decision 1” was answered no, and made 1 times" in judge.of_the_web((), {"decision 1": False})[0]
+    Delivery.objects.filter(pk=row.pk).update(status="unknown")
+    Send.objects.update(queued=0, unknown=6)
+    control.resolve(row, "resend", "decision 1", road.olivia)
+    assert "answered yes, and made 2 times" in judge.of_the_web((), {"decision 1": True})[0]

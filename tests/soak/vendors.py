@@ -1,4 +1,7 @@
-"""The destinations of a soak: two whose vendor counts repeats once, two whose vendor does not, one that takes files."""
+"""The destinations of a soak: three whose vendor counts repeats once, two whose vendor does not, one that takes files.
+
+One of them, Kameleoon, is asked afterwards what it has stored.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,13 @@ from typing import Any
 TOKEN = re.compile(r"s\d{4}r\d{5}")
 """The word that tells a row of one file from all rows of all files, wherever it is met."""
 SITE = "00000000-0000-0000-0000-000000000000"
+HIDDEN = "hidden"
+"""No switch of the emulator: while it is on, no visit comes to its end at the vendor."""
+NEIGHBOURS = 20
+"""So many files in a row, of all destinations, are about the same visitors of Kameleoon."""
+VISITORS_ROWS, ROWS_A_VISITOR = 120, 6
+ALIKE = 2
+"""So many rows of a file differ in nothing that Kameleoon shows; each of its neighbours has as many more."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class Vendor:
     secrets: Mapping[str, str]
     calm: Mapping[str, Any] = field(default_factory=dict)
     """The emulator's switches while nothing is wrong: answers take a while, as with a vendor far away."""
+    shows: bool = False
+    """Whether the portal looks there afterwards: the vendor shows a conversion once the visit is over."""
 
     def file(self, number: int) -> str:
         """The text of the file with this number."""
@@ -39,6 +51,12 @@ class Vendor:
     def switches(self, fault: str, target: int) -> dict[str, Any]:
         """The emulator's switches for a fault of the plan (without its `vendor_`)."""
         return {**self.calm, **(_FILES if self.connector == "related_digital" else _HTTP)(fault, target)}
+
+    def switches_of_looks(self, fault: str, target: int) -> dict[str, Any]:
+        """The same for a fault of looking (without its `look_`)."""
+        cut = "after_storing" if target % 2 else "before_storing"
+        own = {"forbidden": {"visitor_forbidden": True}, "hidden": {HIDDEN: True}, "in_doubt": {"cut": cut}}
+        return {**self.calm, **own[fault]} if fault in own else self.switches(fault, target)
 
 
 def token(entry: Mapping[str, Any]) -> str:
@@ -86,7 +104,14 @@ def _FILES(fault: str, target: int) -> dict[str, Any]:
 
 
 def _time(row: int) -> str:
-    return f"2026-10-05 {row // 3600:02}:{row // 60 % 60:02}:{row % 60:02}"
+    return f"2026-10-05 {row // 3600 % 24:02}:{row // 60 % 60:02}:{row % 60:02}"
+
+
+def _of_a_visitor(token: str, row: int) -> str:
+    """A row for Kameleoon. What tells it from some others, its time and custom data, does not come back as its own."""
+    number, mates = int(token[1:5]), row % ROWS_A_VISITOR
+    visitor = f"visitor-{number // NEIGHBOURS}-{row // ROWS_A_VISITOR}"
+    return f"{visitor},36151,{mates // ALIKE + 1}.50,{_time(number * VISITORS_ROWS + row)},{token}"
 
 
 VENDORS = (
@@ -120,5 +145,11 @@ VENDORS = (
         {"protocol": "ftp", "host": "127.0.0.1", "path": "/offline", "timezone": "UTC",
          "filename": "offline_{account}_{YYYYMMDDHHMMSS}_{batch}.csv"},
         {"username": "acme", "password": "p4ss-of-the-server"}, {"slow_transfer": 700},
+    ),
+    Vendor(
+        "Kameleoon, read back", "kameleoon", "f17c21u1ag", True, "Visitor code,Goal ID,Revenue,Date,Custom data 3",
+        _of_a_visitor, VISITORS_ROWS,
+        {"rate": 20, "site_code": "f17c21u1ag", "identifier": "visitorCode", "verify": True, "readback_after": 0.02,
+         "readback_every": 0.04, "readback_tries": 3}, {}, {"delay_ms": 400}, shows=True,
     ),
 )  # fmt: skip
