@@ -105,13 +105,15 @@ def test_a_wait_that_the_vendor_asked_for_is_not_cut_short_by_a_clock_that_goes_
     assert Destination.objects.get().waits_until == until
 
 
-def test_a_key_of_a_call_that_died_is_free_again_after_a_clock_was_set_back(road: Road, clock: Clock) -> None:
+def test_a_key_of_a_call_that_died_is_free_again_after_a_clock_was_set_back(
+    road: Road, clock: Clock, settings: LazySettings
+) -> None:
     clock.ahead = HOUR
     sweep.one_pass()
     idempotency.begin(road.olivia, "once", "POST /x", "digest")
     clock.ahead = timedelta()
     sweep.one_pass()
-    clock.ahead = idempotency.ABANDONED + timedelta(seconds=1)
+    clock.ahead = timedelta(seconds=settings.PORTAL_LEASE + 1)
     assert isinstance(idempotency.begin(road.olivia, "once", "POST /x", "digest"), idempotency.Claim)
 
 
