@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 from django.utils import timezone
@@ -65,8 +66,9 @@ class Crew:
             begun = False
         assert not lost, "who lost the claim writes nothing"
         carrying.lapsed = False
+        verify = bool(carrying.hold.settings.get("verify"))
         for parcel in landed:
-            self.seen.landed(carrying.hold.destination, parcel.attempt, carrying.ends[parcel.attempt])
+            self.seen.landed(carrying.hold.destination, parcel.attempt, carrying.ends[parcel.attempt], verify)
         assert begun <= may, "begun though it was stopped"
         if parcels and not begun:
             carrying.halt()
@@ -82,14 +84,18 @@ class Crew:
         carrying.end(carrying.begun[0], how, self.vendors[carrying.hold.destination])
 
     def carry_on(self, carrying: Carrying, how: str) -> None:
-        """Until nothing waits and nothing is on the wire; who is held up again and again gives up."""
+        """Until nothing waits and nothing is on the wire; who is held up again and again gives up.
+
+        `how`: as the requests end, those of `ENDS` with a slash between them one after the other.
+        """
+        hows = cycle(how.split("/"))
         for _turn in range(20):
             if carrying not in self.carrying or not (carrying.pending or carrying.begun or carrying.landed):
                 return
             self.turn(carrying, 2)
             self.seen.are_kept()
             while carrying.begun:
-                self.end_one(carrying, how)
+                self.end_one(carrying, next(hows))
 
     def give_back(self, carrying: Carrying) -> None:
         """End the claim, unless something is still under way."""

@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from connectors.base import NeverSent, NoAnswer, Payload, Request, Response
-from connectors.emulator.vendor import Answer, Call, Judgement
+from connectors.emulator.vendor import Answer, Call, Conversion, Judgement
 from connectors.emulator.vendors import discover
 from offline_portal.delivery.hold import Hold, QueuedRow
 from offline_portal.delivery.verdict import Judge
 from offline_portal.delivery.writing import Book, Parcel
+from tests.delivery.shelf import Shelf
 
 STORED = ("taken", "lost_after", "garbage_after", "error_after")
 """Ways in which a request ends that leave its good rows at the vendor."""
@@ -46,6 +47,8 @@ class ImaginaryVendor:
         """Under which identities a delivery arrived; more than one would count twice."""
         self.good: set[int] = set()
         """Deliveries that it says yes to."""
+        self.shelf = Shelf() if slug == "kameleoon" else None
+        """What it can be asked about."""
 
     def receive(self, parcel: Parcel, store: bool) -> Response:
         """The answer of a vendor in good health; with `store` what is good in the request counts from now on."""
@@ -54,8 +57,13 @@ class ImaginaryVendor:
             for row, conversion in zip(parcel.rows, judged.conversions, strict=True):
                 if conversion.verdict == "effective":
                     self.good.add(row.id)
-                    self._take(row.id, conversion.identity)
+                    self._take(row.id, conversion)
         return response(judged.answer)
+
+    def show(self, request: Request, more: float) -> Response:
+        """The answer to a look, once that share of what it did not show so far has come to show."""
+        assert self.shelf is not None, "it cannot be asked what it has stored"
+        return response(self.shelf.answer(call_of(request), more))
 
     def refuse(self, status: int, headers: dict[str, str] | None = None) -> Response:
         """An answer that stores nothing."""
@@ -63,19 +71,19 @@ class ImaginaryVendor:
         answer.headers.update(headers or {})
         return response(answer)
 
-    def _take(self, delivery: int, identity: tuple[Any, ...] | None) -> None:
+    def _take(self, delivery: int, conversion: Conversion) -> None:
+        identity = conversion.identity
         if identity is not None and self._vendor.ignores_repeats:
             self.names[delivery].add(identity)
             if identity in self._known:
                 return
             self._known.add(identity)
         self.took[delivery] += 1
+        if self.shelf is not None:
+            self.shelf.keep(conversion, delivery)
 
     def _judge(self, request: Request) -> Judgement:
-        parts = urlsplit(request.url)
-        path = parts.path.removeprefix("/vendor")
-        headers = {"User-Agent": "offline-portal/1.0", **request.headers}
-        call = Call(request.method, path, parts.query, headers, request.body, time.time())
+        call = call_of(request)
         options = {"refuse_ids": ",".join(self._refused)}
         judged = self._vendor.judge(call, self._vendor.account(call), options)
         if self._vendor.slug == "qubit":
@@ -91,6 +99,13 @@ class ImaginaryVendor:
                 results[place] = {"status": "failed", "error": "Event could not be ingested"}
         if results:
             judged.answer.body = json.dumps({"results": results}).encode()
+
+
+def call_of(request: Request) -> Call:
+    """A request as the vendor gets it."""
+    parts = urlsplit(request.url)
+    headers = {"User-Agent": "offline-portal/1.0", **request.headers}
+    return Call(request.method, parts.path.removeprefix("/vendor"), parts.query, headers, request.body, time.time())
 
 
 def response(answer: Answer) -> Response:
@@ -173,7 +188,7 @@ class Carrying:
 
     def _answer(self, parcel: Parcel, how: str, vendor: ImaginaryVendor) -> Response:
         if how == "wait":
-            return vendor.refuse(429, {"Retry-After": "1"})
+            return vendor.refuse(429, {"Retry-After": "3600"})
         if how == "forbidden":
             return vendor.refuse(401)
         good = vendor.receive(parcel, store=how in STORED)

@@ -91,10 +91,13 @@ def _ask_again(rows: Sequence[Row], state: Readback.State, due: datetime | None)
 
 
 def stop(ids: Sequence[int], *states: Readback.State) -> Counter[str]:
-    """Do not look for these rows any more, as far as they are in one of `states`."""
+    """Do not look for these rows any more, as far as they are in one of `states`.
+
+    A look on the wire stays noted with them: its Attempt gets an Answer all the same, should its reader die.
+    """
     change: Counter[str] = Counter()
     for state in states:
-        stopped = {"state": _S.STOPPED.value, "due_at": None, "attempt": None}
+        stopped = {"state": _S.STOPPED.value, "due_at": None}
         change[f"readback_{state.value}"] -= bulk.set_by_ids(Readback, stopped, ids, "state = %s", [state.value])
     return change
 

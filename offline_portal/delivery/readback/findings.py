@@ -73,6 +73,7 @@ def settle(desk: Desk, looks: Sequence[Look]) -> None:
         }
         bulk.insert(Outcome, groups.OUTCOME, [row for rows in outcomes.values() for row in rows])
         _write([finding for findings in found.values() for finding in findings])
+        _land(desk, looks)
         for send in sorted({one.send for one in looks}):
             mine = [one.attempt for one in looks if one.send == send]
             counting.move(send, _change([(open_rows[attempt], found[attempt]) for attempt in mine]))
@@ -165,12 +166,17 @@ def _write(findings: Sequence[Finding]) -> None:
         words = f"No usable answer came. In {number} looks the vendor did not show it; it may be there all the same."
         ids = [one.row for one in in_vain if one.tries == number]
         bulk.set_by_ids(Delivery, {"code": "not_found", "message": words}, ids, "status = 'unknown'")
-    fields = ("state", "due_at", "tries", "failures", "sighting", "attempt")
     bulk.set_each(
-        Readback, fields,
-        [(one.row, str(one.state), one.due_at, one.tries, one.failures, one.sighting, None) for one in findings],
+        Readback, ("state", "due_at", "tries", "failures", "sighting"),
+        [(one.row, str(one.state), one.due_at, one.tries, one.failures, one.sighting) for one in findings],
         "state = 'looking'",
     )  # fmt: skip
+
+
+def _land(desk: Desk, looks: Sequence[Look]) -> None:
+    """They are on the wire no more, not even for rows that nobody looks for any more."""
+    flown = [one.attempt for one in looks]
+    Readback.objects.filter(destination=desk.destination, attempt__in=flown).update(attempt=None)
 
 
 def _change(looked: Sequence[tuple[dict[int, Open], Sequence[Finding]]]) -> Counter[str]:
