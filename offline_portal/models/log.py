@@ -47,7 +47,10 @@ class Token(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The first answer to an unsafe call, for 24 hours. `status` is NULL while that call still runs."""
+    """The first answer to an unsafe call, for 24 hours.
+
+    `status` is NULL while that call still runs; `answer` is then what it has done something to, such as `send:12`.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
     key = models.CharField(max_length=200)
