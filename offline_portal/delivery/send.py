@@ -144,7 +144,7 @@ class Courier:
 
     def _room(self) -> int:
         """Free lanes, and with a quick vendor as many again in stock, so that no lane waits for the next turn."""
-        quick = self.hold.rate >= QUICK_RATE and not self.wire.is_slow
+        quick = self.hold.rate >= QUICK_RATE and not self.wire.is_slow and not self.hold.failures
         stock = self.hold.lanes if quick else 0
         return self.hold.lanes + stock - self.flying - len(self.begun)
 

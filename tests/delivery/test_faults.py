@@ -209,7 +209,7 @@ def test_a_vendor_that_is_down_is_probed_by_one_request_at_a_time(
     send = road.queue(road.check(road.upload(text), where))
     assert Batch.objects.count() == 3
     road.emulator.set("qubit", status=500)
-    send = road.shift(send, 5)
+    send = road.shift(send, 4)
     assert counts(send) == {"queued": 2_500}
     where.refresh_from_db()
     assert where.failures >= 3
