@@ -118,7 +118,8 @@ class Courier:
                 self._news()
             if parcels or landed or self._lease_wants_renewing():
                 await self._turn(landed, parcels)
-            elif not self.flying and not self.begun and (self.halted or not self.pending):
+            elif not (self.flying or self.begun or self.landed) and (self.halted or not self.pending):
+                # `landed` again: the last answer may have come while the pace was asked.
                 return
             await self._until_needed(wait)
 
