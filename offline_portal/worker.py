@@ -147,6 +147,13 @@ class PortalWorker(Worker):
         job.timeout = -1
         return super().perform_job(job, queue)
 
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """In one line where Redis went away before or after the work: what it knows of a job matters to nobody."""
+        if isinstance(exc_info[1], RedisError):
+            log.warning("Redis is away (%s) in the middle of job %s", type(exc_info[1]).__name__, job.id)
+            return
+        super().handle_exception(job, *exc_info)
+
 
 def _is_ours(job: Job) -> bool:
     callbacks = (job._success_callback_name, job._failure_callback_name, job._stopped_callback_name)

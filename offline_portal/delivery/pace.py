@@ -81,6 +81,9 @@ class Pace:
             socket_connect_timeout=REDIS_SECONDS / 2,
             socket_timeout=REDIS_SECONDS / 2,
             retry=Retry(NoBackoff(), 1),
+            # Not a word before the first question: on a slow line each answer that is waited for counts.
+            protocol=2,
+            driver_info=None,
         )
         self._script = self._redis.register_script(_RESERVE)
 
@@ -105,6 +108,7 @@ class Pace:
         enough = max(1, min(wanted, int(rate * GROUP)))
         gap = 1e6 / rate
         key = f"portal:pace:{destination_id}:{part}" if part else f"portal:pace:{destination_id}"
+        asked_at = time.monotonic()
         try:
             async with asyncio.timeout(REDIS_SECONDS):
                 count, first, wait = await self._script(
@@ -116,4 +120,7 @@ class Pace:
                 "when Redis is back."
             ) from error
         now = time.monotonic()
+        if now - asked_at > BURST:
+            # On a slow line each grant of a low rate would be of one moment that was just missed, and so on for ever.
+            first = max(first, 0)
         return Grant(tuple(now + (first + n * gap) / 1e6 for n in range(count)), wait / 1e6)

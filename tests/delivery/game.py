@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import django_rq
 from django.contrib.auth.models import User
@@ -13,23 +14,24 @@ from hypothesis import event
 from hypothesis.stateful import RuleBasedStateMachine
 from rq import Queue
 
-from offline_portal import destinations, wake
+from offline_portal import checks, destinations, wake
 from offline_portal.audit import chain
-from offline_portal.delivery import control, sweep
+from offline_portal.delivery import control, queue, release, sweep
 from offline_portal.delivery.states import Conflict
 from offline_portal.models import Batch, Delivery, Destination, Readback, Reader, Send, Wakeup
+from tests.delivery import stored
 from tests.delivery.crew import Crew
 from tests.delivery.imaginary import ImaginaryVendor
 from tests.delivery.promises import Promises
 from tests.delivery.readers import Readers
-from tests.delivery.world import World
+from tests.delivery.world import REFUSED, World
 
 WORKERS, READERS = 3, 2
 LAST_WORDS = ("resend", "accepted", "abandoned")
 """What a person may decide about an unknown row."""
 LONG_AGO = timedelta(days=1)
 QUEUE = Queue.redis_queue_namespace_prefix
-ON_THE_WAY = {"queued", "sending"}
+ON_THE_WAY = ("queued", "sending")
 
 
 class Game(RuleBasedStateMachine):
@@ -45,15 +47,32 @@ class Game(RuleBasedStateMachine):
         self.vendors: dict[int, ImaginaryVendor] = {}
         self.files_given = 0
         self.sends: list[int] = []
-        self.paused: list[int] = []
         self.seen = Promises(self.vendors, self.sends)
         self.crew = Crew(WORKERS, self.vendors, self.seen)
         self.readers = Readers(READERS, self.vendors, self.seen)
 
-    def look_at_the_promises(self) -> None:
-        """What must hold after every step."""
-        self.seen.are_kept()
-        self.paused = [pk for pk, send in sorted(self.seen.seen_sends.items()) if send.status == "paused"]
+    def open_account(self, slug: str, readback: dict[str, Any], website: Iterable[str]) -> Destination:
+        """At a vendor; where it can be asked what it has stored, `website` has sold there too."""
+        vendor = ImaginaryVendor(slug, REFUSED)
+        destination = self.world.new_destination(slug, **(readback if vendor.shelf else {}))
+        self.vendors[destination.pk] = vendor
+        if vendor.shelf:
+            vendor.shelf.website_sells(website)
+        return destination
+
+    def queue_file(self, destination: Destination, which: int = 0) -> None:
+        """The first file for its vendor, or another one; nothing is queued where all of it was sent before."""
+        self.files_given += 1
+        upload = self.world.uploads[destination.connector][which]
+        send = checks.create(upload, destination, "auto", "skip", self.olivia)
+        checks.run(send.pk)
+        try:
+            release.queue(send, self.olivia)
+        except Conflict as conflict:
+            assert conflict.code == "nothing_ready"
+            return
+        queue.run(send.pk)
+        self.sends.append(send.pk)
 
     def let_time_pass(self) -> None:
         """Pauses end, looks fall due; so do the leases of the dead."""
@@ -101,6 +120,10 @@ class Game(RuleBasedStateMachine):
         event(f"decided: {as_}")
         self.seen.a_person_decided(delivery, as_)
 
+    def any_is(self, *statuses: str) -> bool:
+        """Whether any row stood in one of these when the promises were looked at last."""
+        return not set(statuses).isdisjoint(self.seen.statuses.values())
+
     @property
     def intake_is_woken(self) -> bool:
         """Whether a wake-up lies in Redis."""
@@ -135,7 +158,7 @@ class Game(RuleBasedStateMachine):
         for round_ in range(60):
             self._open_everything()
             self.let_time_pass()
-            for act in (sweep.one_pass, self.let_intake_work, self.look_at_the_promises):
+            for act in (sweep.one_pass, self.let_intake_work, self.seen.are_kept):
                 act()
             if not round_:
                 self.seen.looks.from_now_on_all_is_well()
@@ -143,13 +166,13 @@ class Game(RuleBasedStateMachine):
                 job.delete()
                 Wakeup.objects.filter(pk=job.args[1]).delete()
                 self._good_shift()
-            self.look_at_the_promises()
-            if not self._on_the_way() and self.seen.looks.nothing_is_left_to_do():
+            self.seen.are_kept()
+            if not self.any_is(*ON_THE_WAY) and self.seen.looks.nothing_is_left_to_do():
                 break
-        assert not self._on_the_way(), "P5: it does not mend by itself"
+        assert not self.any_is(*ON_THE_WAY), "P5: it does not mend by itself"
         unfinished = Send.objects.filter(pk__in=self.sends).exclude(status__in=("finished", "cancelled"))
         assert not unfinished.exists(), "P5: a Send does not come to its end"
-        self.seen.looks.came_to_their_end(self.seen.rows())
+        self.seen.looks.came_to_their_end(stored.rows(self.sends))
         assert chain.verify(from_seq=self.seen.first_entry).ok, "P4: the chain does not hold"
 
     def _open_everything(self) -> None:
@@ -158,9 +181,6 @@ class Game(RuleBasedStateMachine):
         for send in Send.objects.filter(pk__in=self.sends, status="paused", held=False):
             control.resume(send, self.olivia)
 
-    def _on_the_way(self) -> bool:
-        return bool(ON_THE_WAY & set(self.seen.statuses.values()))
-
     def _good_shift(self) -> None:
         """A worker to whom nothing happens, as long as anything is due; it looks once nothing is to be sent."""
         self.crew.claim(0)
@@ -168,7 +188,7 @@ class Game(RuleBasedStateMachine):
             self.crew.carry_on(mine[0], "taken")
             self.crew.give_back(mine[0])
             self.crew.claim(0)
-        if not self._on_the_way():
+        if not self.any_is(*ON_THE_WAY):
             self.readers.claim(0)
             for sitting in list(self.readers.readers[0]):
                 self.readers.look_on(sitting, "shown", 20)

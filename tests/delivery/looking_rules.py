@@ -10,12 +10,13 @@ from hypothesis.stateful import precondition, rule
 from offline_portal import destinations
 from offline_portal.delivery import sweep
 from offline_portal.models import Destination, Reader
-from tests.delivery.game import LAST_WORDS, LONG_AGO, READERS, Game
+from tests.delivery.everyday_rules import A_FEW, Everyday
+from tests.delivery.game import LAST_WORDS, LONG_AGO, READERS
 from tests.delivery.imaginary_reader import LOOK_ENDS, Sitting
+from tests.delivery.shelf import OF_THE_WEBSITE
 
-A_FEW = st.integers(0, 5)
 A_READER = st.integers(0, READERS - 1)
-SETTINGS = st.fixed_dictionaries({
+READBACK = st.fixed_dictionaries({
     "verify": st.sampled_from([True, True, False]),
     "readback_after": st.sampled_from([0, 30]),
     "readback_every": st.sampled_from([30, 1e-9]),
@@ -24,12 +25,13 @@ SETTINGS = st.fixed_dictionaries({
 """Of a destination: whether accepted rows are looked for, and whether looks are due at once or when time passes."""
 
 
+WEBSITE = st.sets(st.sampled_from(sorted(OF_THE_WEBSITE)))
 READERS_FATE = ("dies", "sleeps", "sleeps and another comes", "renews")
 MEANWHILE = (*LAST_WORDS, "resend", "sent", "lost", "paused", "opened", "time passes", "swept", *READERS_FATE[:3])
 """What happens while looks are on the wire."""
 
 
-class Looking(Game):
+class Looking(Everyday):
     """Rows that have been sent, and what the vendor shows of them."""
 
     @precondition(lambda self: self.seen.looks.sought)
@@ -69,7 +71,7 @@ class Looking(Game):
             if self.seen.looks.open:
                 event(f"in mid-look: {what}")
             self._meanwhile(what, which)
-            self.look_at_the_promises()
+            self.seen.are_kept()
         for sitting in mine:
             if sitting in self.readers.sitting:
                 self._finish(sitting, how)
@@ -134,7 +136,7 @@ class Looking(Game):
         mine = Reader.objects.filter(pk=sitting.desk.destination, fence=sitting.desk.fence)
         mine.update(lease_until=timezone.now() - LONG_AGO)
 
-    @precondition(lambda self: self.looked_at)
+    @precondition(lambda self: self.seen.looks.sought)
     @rule(which=A_FEW, what=st.sampled_from(["verify", "verify no more", "archive"]))
     def an_admin_changes_what_is_looked_for(self, which: int, what: str) -> None:
         place = Destination.objects.get(pk=self.looked_at[which % len(self.looked_at)])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Mend = Callable[[], object] | None
 """What ends a fault; None where it is over at once."""
-A_CALL_WITHIN = 1.0
+A_CALL_WITHIN = 2.0
 """Seconds for which the kill of a web server waits for a call that somebody makes there."""
 INTO_THE_CALL = 0.06
 """Seconds after its beginning, at most, when it dies: such a call takes about as long."""

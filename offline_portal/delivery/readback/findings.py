@@ -117,7 +117,7 @@ def _sightings(desk: Desk, one: Look, open_rows: dict[int, Open], taken: set[byt
     in_doubt = {row.likeness for row in wanted if row.unknown} & {stored.likeness for stored in shown}
     if in_doubt:
         try:
-            wanted += rivals.of(desk, one, in_doubt)
+            wanted += rivals.of(desk, one, in_doubt, but=open_rows)
         except rivals.TooMany:
             wanted = [row for row in wanted if not row.unknown]
     paired = pair(wanted, shown, {name for name, digest in digests.items() if digest in taken})

@@ -6,7 +6,7 @@ Without them, a row whose answer was lost would be confirmed by the conversion o
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 
 from django.db.models import Min
 from django.utils import timezone
@@ -25,10 +25,10 @@ class TooMany(Exception):
     """There are so many rows about the same person that nobody can tell whose a conversion is."""
 
 
-def of(desk: Desk, look: Look, likenesses: set[Hashable]) -> list[Wanted]:
-    """Rows of the destination outside the look that were sent, are like one of these, and have no conversion yet.
+def of(desk: Desk, look: Look, likenesses: set[Hashable], but: Collection[int]) -> list[Wanted]:
+    """Rows of the destination that were sent, are like one of these, and have no conversion yet.
 
-    Raises TooMany.
+    `but`: rows that are not meant. A row of the look that a person had sent again meanwhile is. Raises TooMany.
     """
     known = desk.connector.identifiers(look.rows[0].payload.values)
     ids: set[int] = set()
@@ -38,7 +38,7 @@ def of(desk: Desk, look: Look, likenesses: set[Hashable]) -> list[Wanted]:
     if len(ids) > MOST:
         raise TooMany
     others = Delivery.objects.filter(
-        pk__in=ids - {row.id for row in look.rows}, send__destination=desk.destination, status__in=_MAY_BE_THERE,
+        pk__in=ids - set(but), send__destination=desk.destination, status__in=_MAY_BE_THERE,
         attempt_count__gt=0, readback__sighting=None,
     ).values_list("pk", "payload")  # fmt: skip
     likeness_of = {pk: desk.connector.likeness(json.loads(text)) for pk, text in others}
