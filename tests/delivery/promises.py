@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from offline_portal.models import Answer, Attempt, AuditEntry, AuditHead, Delivery, Send
+from offline_portal.models import Attempt, AuditHead, Delivery
+from tests.delivery import stored
 from tests.delivery.imaginary import LOST, ImaginaryVendor
 from tests.delivery.promises_readback import LookPromises
+from tests.delivery.stored import StoredRow
 
 MAY_FOLLOW = {
     "queued": {"sending", "cancelled", "unknown"},
@@ -21,13 +24,6 @@ MAY_FOLLOW = {
     "accepted": set(), "cancelled": set(),
 }  # fmt: skip
 """What may become of a row in one step."""
-LOOKED_AT = (
-    "send_id", "line", "status", "resolved", "evidence", "wire_key", "attempt_count", "readback__state",
-    "readback__sighting",
-)  # fmt: skip
-"""What is read of each row, and of its Readback."""
-Conversion = tuple[int, int, int]
-"""Destination, Upload and line."""
 
 
 class Promises:
@@ -49,9 +45,9 @@ class Promises:
         self._said_yes: set[int] = set()
         self._decided: set[int] = set()
         """Rows about which a person decided since the last look."""
-        self.seen_sends: dict[int, Send] = {}
-        """As they were at the last look."""
-        self._resends: Counter[Conversion] = Counter()
+        self.paused: list[int] = []
+        """Sends that stood still at the last look."""
+        self._resends: Counter[tuple[int, int, int]] = Counter()
         self._wire_keys: dict[int, str | None] = {}
         self.looks = LookPromises(vendors)
 
@@ -72,41 +68,33 @@ class Promises:
         self.looks.a_person_decided(delivery.pk, as_)
         if as_ == "resend":
             self.doubt.discard(delivery.pk)
-            self._resends[conversion_of(delivery)] += 1
-
-    def rows(self) -> list[Delivery]:
-        """All that were queued, as they are now, each with its Send and its Readback."""
-        self.seen_sends = Send.objects.in_bulk(self.sends)
-        rows = Delivery.objects.filter(send__in=self.sends, status__isnull=False)
-        found = list(rows.select_related("readback").only(*LOOKED_AT))
-        for row in found:
-            row.send = self.seen_sends[row.send_id]
-        return found
+            self._resends[delivery.send.destination_id, delivery.send.upload_id, delivery.line] += 1
 
     def are_kept(self) -> None:
         """Look at everything."""
         self._the_log_covers_it_once()
-        rows = self.rows()
-        self._counts_are_right(rows)
+        rows, counters = stored.rows(self.sends), stored.counters(self.sends)
+        self.paused = [send["id"] for send in counters if send["status"] == "paused"]
+        self._counts_are_right(rows, counters)
         for row in rows:
             self._went_on_as_it_may(row)
             self._is_what_it_says(row)
         self._nothing_counts_twice(rows)
-        self.looks.are_kept(rows, self.seen_sends.values())
+        self.looks.are_kept(rows, counters)
         self._decided.clear()
 
-    def _counts_are_right(self, rows: list[Delivery]) -> None:
-        stored = {pk: Counter() for pk in self.sends}
+    def _counts_are_right(self, rows: list[StoredRow], counters: list[dict[str, Any]]) -> None:
+        found = {pk: Counter() for pk in self.sends}
         for row in rows:
-            stored[row.send_id][row.status] += 1
-        for send in self.seen_sends.values():
-            counted = {status: getattr(send, status) for status in Delivery.Status.values}
-            assert counted == {status: stored[send.pk][status] for status in counted}, "P1: the counters are wrong"
-            assert sum(counted.values()) == send.ready, "P1: a row is lost"
+            found[row.send][row.status] += 1
+        for send in counters:
+            counted = {status: send[status] for status in stored.COUNTED}
+            assert counted == {status: found[send["id"]][status] for status in counted}, "P1: the counters are wrong"
+            assert sum(counted.values()) == send["ready"], "P1: a row is lost"
         begun = sorted(row for ids in self.open.values() for row in ids)
-        assert begun == sorted(row.pk for row in rows if row.status == "sending"), "on the wire is what was begun"
+        assert begun == [row.pk for row in rows if row.status == "sending"], "on the wire is what was begun"
 
-    def _went_on_as_it_may(self, row: Delivery) -> None:
+    def _went_on_as_it_may(self, row: StoredRow) -> None:
         before = self.statuses.get(row.pk, row.status)
         if before != row.status:
             assert row.status in MAY_FOLLOW[before], f"{before} became {row.status}"
@@ -116,8 +104,8 @@ class Promises:
         self.statuses[row.pk] = row.status
         assert self._wire_keys.setdefault(row.pk, row.wire_key) == row.wire_key, "P2: the wire key is another one"
 
-    def _is_what_it_says(self, row: Delivery) -> None:
-        vendor = self.vendors[row.send.destination_id]
+    def _is_what_it_says(self, row: StoredRow) -> None:
+        vendor = self.vendors[row.destination]
         assert len(vendor.names[row.pk]) <= 1, "P2: it arrived under two names"
         if row.status == "accepted":
             word_given = row.resolved == "accepted" and row.evidence == "stated"
@@ -128,24 +116,23 @@ class Promises:
         if row.status in ("failed", "cancelled", "rejected"):
             assert vendor.took[row.pk] == 0, f"P3: {row.status}, but the vendor has it"
 
-    def _nothing_counts_twice(self, rows: list[Delivery]) -> None:
-        counted: Counter[Conversion] = Counter()
+    def _nothing_counts_twice(self, rows: list[StoredRow]) -> None:
+        counted: Counter[tuple[int, int, int]] = Counter()
         for row in rows:
-            counted[conversion_of(row)] += self.vendors[row.send.destination_id].took[row.pk]
+            counted[row.conversion] += self.vendors[row.destination].took[row.pk]
         for conversion, times in counted.items():
             assert times <= 1 + self._resends[conversion], "P2: it counts twice"
 
     def _the_log_covers_it_once(self) -> None:
         """What was added since the last look; Attempts that somebody else gave an Answer leave their rows in doubt."""
         covered: dict[str, list[int]] = {"delivery.attempts": [], "delivery.outcomes": []}
-        entries = AuditEntry.objects.filter(seq__gt=self._last_entry, action__in=covered).order_by("seq")
-        for self._last_entry, action, detail in entries.values_list("seq", "action", "detail"):
+        for seq, action, detail in stored.entries(self._last_entry):
+            self._last_entry = seq
             covered[action] += json.loads(detail)["attempts"]
-        begun = list(Attempt.objects.filter(pk__gt=self._last_attempt).order_by("pk").values_list("pk", flat=True))
+        begun = stored.begun(self._last_attempt)
         self._last_attempt = max(begun, default=self._last_attempt)
         self._unanswered |= set(begun)
-        answers = Answer.objects.filter(attempt__in=self._unanswered).order_by("pk")
-        answered = list(answers.values_list("pk", flat=True))
+        answered = stored.answered(self._unanswered)
         self._unanswered -= set(answered)
         assert sorted(covered["delivery.attempts"]) == begun, "P4: an Attempt stands not once in the log"
         assert sorted(covered["delivery.outcomes"]) == answered, "P4: an Answer stands not once in the log"
@@ -159,7 +146,3 @@ class Promises:
         self.doubt |= set(rows)
         self._ever_in_doubt |= set(rows)
 
-
-def conversion_of(row: Delivery) -> Conversion:
-    """What must count once, in whichever Send it goes."""
-    return row.send.destination_id, row.send.upload_id, row.line

@@ -14,12 +14,11 @@ from hypothesis import event
 
 from connectors.readback import Timing
 from offline_portal.delivery.readback.look import Look
-from offline_portal.models import Delivery, Destination, Readback, Send
+from offline_portal.models import Delivery, Destination, Readback
 from tests.delivery.imaginary import ImaginaryVendor
 from tests.delivery.shelf import Kind, kind_of
+from tests.delivery.stored import LOOKED_FOR, StoredRow
 
-STATES = ("looking", "confirmed", "not_found", "not_available")
-"""Those that are counted; a stopped row is not."""
 MAY_FOLLOW = {
     "": {"looking", "not_available"},
     "looking": {"confirmed", "not_found", "not_available", "stopped"},
@@ -78,11 +77,11 @@ class LookPromises:
 
     # What must hold at every moment
 
-    def are_kept(self, rows: Sequence[Delivery], sends: Iterable[Send]) -> None:
+    def are_kept(self, rows: Sequence[StoredRow], counters: Iterable[Mapping[str, int]]) -> None:
         """Look at everything."""
-        sought = [row for row in rows if self.vendors[row.send.destination_id].shelf is not None]
+        sought = [row for row in rows if self.vendors[row.destination].shelf is not None]
         self._learn_the_kinds([row.pk for row in sought if row.pk not in self._kinds])
-        self._counters_are_right(rows, sends)
+        self._counters_are_right(rows, counters)
         found_unknown = [self._here(row) for row in sought if self._went_on_as_it_may(row)]
         for row in sought:
             self._is_looked_for(row)
@@ -94,18 +93,17 @@ class LookPromises:
             payloads = Delivery.objects.filter(pk__in=rows).values_list("pk", "payload")
             self._kinds.update({pk: kind_of(json.loads(payload)) for pk, payload in payloads})
 
-    def _counters_are_right(self, rows: Sequence[Delivery], sends: Iterable[Send]) -> None:
-        stored: dict[int, Counter[str]] = defaultdict(Counter)
+    def _counters_are_right(self, rows: Sequence[StoredRow], counters: Iterable[Mapping[str, int]]) -> None:
+        found: dict[int, Counter[str]] = defaultdict(Counter)
         for row in rows:
-            stored[row.send_id][state_of(row)] += 1
-        for send in sends:
-            counted = {state: getattr(send, f"readback_{state}") for state in STATES}
-            assert counted == {state: stored[send.pk][state] for state in STATES}, "P1: looks are counted wrongly"
+            found[row.send][row.state] += 1
+        for send in counters:
+            counted = {state: send[f"readback_{state}"] for state in LOOKED_FOR}
+            assert counted == {state: found[send["id"]][state] for state in counted}, "P1: looks are counted wrongly"
 
-    def _went_on_as_it_may(self, row: Delivery) -> bool:
+    def _went_on_as_it_may(self, row: StoredRow) -> bool:
         """Whether it was found now, having been unknown."""
-        found: Readback | None = getattr(row, "readback", None)
-        state, sighting = state_of(row), bytes(found.sighting) if found and found.sighting else None
+        state, sighting = row.state, row.sighting
         status, evidence, before, its = self._before.get(row.pk, (row.status, row.evidence, state, sighting))
         assert state == before or state in MAY_FOLLOW[before], f"looking for it was {before!r} and became {state!r}"
         assert its is None or its == sighting, "it is another conversion now"
@@ -119,34 +117,34 @@ class LookPromises:
             event(f"{row.status}: looking {before} -> {state}" + (f" ({status})" if is_new else ""))
         return is_new and status == "unknown"
 
-    def _is_looked_for(self, row: Delivery) -> None:
+    def _is_looked_for(self, row: StoredRow) -> None:
         if self._left_alone.get(row.pk) == "resend" and row.status in ("accepted", "unknown"):
             self._left_alone.pop(row.pk)  # It was sent anew, and that came to an end.
         decided = self._left_alone.get(row.pk)
-        state = state_of(row)
+        state = row.state
         assert state != "looking" if decided == "abandoned" else not decided or state == "stopped", "against a decision"
         if decided != "abandoned" and row.status == "unknown":
             assert state in ("looking", "not_found", "not_available"), "an unknown row is not looked for"
         if row.status == "accepted" and row.pk in self.verified:
-            assert state in STATES, "an accepted row is not read back"
+            assert state in LOOKED_FOR, "an accepted row is not read back"
         if state == "looking":
             assert row.status in ("accepted", "unknown"), f"a row is looked for that is {row.status}"
 
-    def _nothing_is_confirmed_that_did_not_arrive(self, rows: Sequence[Delivery], found: Sequence[Here]) -> None:
+    def _nothing_is_confirmed_that_did_not_arrive(self, rows: Sequence[StoredRow], found: Sequence[Here]) -> None:
         confirmed = Counter(self._here(row) for row in rows if row.evidence == "confirmed")
         for (destination, kind), number in confirmed.items():
             there = self.vendors[destination].shelf.count(only_shown=True)[kind]
             assert number <= there, "P3: confirmed, but it is not there"
         others = Counter(
             self._here(row) for row in rows
-            if row.status in MAY_BE_THERE and row.evidence != "confirmed" and row.attempt_count
+            if row.status in MAY_BE_THERE and row.evidence != "confirmed" and row.attempts
         )
         for here in found:
             there = self.vendors[here[0]].shelf.count(only_shown=True)[here[1]]
             assert confirmed[here] + others[here] <= there, "P3: found, but it may have been another row"
 
-    def _here(self, row: Delivery) -> Here:
-        return row.send.destination_id, self._kinds[row.pk]
+    def _here(self, row: StoredRow) -> Here:
+        return row.destination, self._kinds[row.pk]
 
     # What must hold in the end
 
@@ -158,14 +156,14 @@ class LookPromises:
         """Whether nobody is to look for anything any more, as far as anybody may."""
         return not any(may_be_looked_for(one) for one in self._left())
 
-    def came_to_their_end(self, rows: Sequence[Delivery]) -> None:
+    def came_to_their_end(self, rows: Sequence[StoredRow]) -> None:
         """What the vendor shows is confirmed, and nothing is looked for without end."""
         assert self.nothing_is_left_to_do(), "P5: looking does not come to its end"
         assert not self.open, "P4: a look never got its Answer"
-        alike: dict[Here, list[Delivery]] = defaultdict(list)
+        alike: dict[Here, list[StoredRow]] = defaultdict(list)
         for row in rows:
-            shelf = self.vendors[row.send.destination_id].shelf
-            if shelf is not None and row.attempt_count and row.status not in ("failed", "cancelled", "rejected"):
+            shelf = self.vendors[row.destination].shelf
+            if shelf is not None and row.attempts and row.status not in ("failed", "cancelled", "rejected"):
                 alike[self._here(row)].append(row)
         for (destination, kind), mates in alike.items():
             there = self.vendors[destination].shelf.count()[kind]
@@ -176,21 +174,15 @@ class LookPromises:
             if all(self._was_looked_for(row) for row in mates):
                 assert confirmed == there, "P5: the vendor shows more than is confirmed"
 
-    def _was_looked_for(self, row: Delivery) -> bool:
+    def _was_looked_for(self, row: StoredRow) -> bool:
         """Since all is well, to an end that the looks came to by themselves."""
         ended = self._ended_before.get(row.pk) in ("not_found", "not_available")
-        held = state_of(row) in ("looking", "stopped", "")
-        return not (ended or held or row.send.readback_refused)
+        held = row.state in ("looking", "stopped", "")
+        return not (ended or held or row.refused)
 
     def _left(self) -> list[Readback]:
         waiting = Readback.objects.filter(destination__in=list(self.vendors), due_at__isnull=False)
         return list(waiting.select_related("destination__current"))
-
-
-def state_of(row: Delivery) -> str:
-    """Where looking for a row stands; empty where nobody ever did."""
-    found: Readback | None = getattr(row, "readback", None)
-    return found.state if found else ""
 
 
 def may_be_looked_for(one: Readback) -> bool:
