@@ -65,8 +65,8 @@ def settle(desk: Desk, looks: Sequence[Look]) -> None:
         claims.keep(Reader, desk.destination, desk.fence)
         open_rows = _lock(looks)
         answers = exchanges.end(looks, {})
-        taken: set[bytes] = set()
-        found = {one.attempt: _findings(desk, one, open_rows[one.attempt], taken) for one in looks}
+        given: dict[bytes, int] = {}
+        found = {one.attempt: _findings(desk, one, open_rows[one.attempt], given) for one in looks}
         outcomes = {
             attempt: [(attempt, one.row, one.status, one.evidence, one.code, one.words, None) for one in findings]
             for attempt, findings in found.items()
@@ -95,21 +95,21 @@ def _lock(looks: Sequence[Look]) -> dict[int, dict[int, Open]]:
     return found
 
 
-def _findings(desk: Desk, one: Look, open_rows: dict[int, Open], taken: set[bytes]) -> list[Finding]:
-    """For every row that is still looked for; `taken` gets the conversions that are no longer free."""
+def _findings(desk: Desk, one: Look, open_rows: dict[int, Open], given: dict[bytes, int]) -> list[Finding]:
+    """For every row that is still looked for; `given`, by conversion the row that gets it, grows."""
     said: Said = one.said  # type: ignore[assignment]
-    mine = _sightings(desk, one, open_rows, taken) if said.shown and open_rows else {}
-    taken.update(mine.values())
+    mine = _sightings(desk, one, open_rows, given) if said.shown and open_rows else {}
+    given.update({digest: row for row, digest in mine.items()})
     now = timezone.now()
     return [_finding(desk, row, said, mine.get(row.id), now) for row in open_rows.values()]
 
 
-def _sightings(desk: Desk, one: Look, open_rows: dict[int, Open], taken: set[bytes]) -> dict[int, bytes]:
+def _sightings(desk: Desk, one: Look, open_rows: dict[int, Open], given: dict[bytes, int]) -> dict[int, bytes]:
     """{row: the digest of the stored conversion that it is}, none of them another row's."""
     shown: list[Stored] = one.said.shown  # type: ignore[assignment, union-attr]
     digests = {stored.name: keyed("sighting", f"{one.group.hex()} {stored.name}") for stored in shown}
     others = Readback.objects.filter(destination=desk.destination, sighting__in=list(digests.values()))
-    taken = taken | {bytes(digest) for digest in others.values_list("sighting", flat=True)}
+    taken = given.keys() | {bytes(digest) for digest in others.values_list("sighting", flat=True)}
     wanted = [
         Wanted(row.id, desk.connector.likeness(row.payload.values), row.since, open_rows[row.id].status == "unknown")
         for row in one.rows if row.id in open_rows and row.since is not None
@@ -117,7 +117,7 @@ def _sightings(desk: Desk, one: Look, open_rows: dict[int, Open], taken: set[byt
     in_doubt = {row.likeness for row in wanted if row.unknown} & {stored.likeness for stored in shown}
     if in_doubt:
         try:
-            wanted += rivals.of(desk, one, in_doubt, but=open_rows)
+            wanted += rivals.of(desk, one, in_doubt, but={*open_rows, *given.values()})
         except rivals.TooMany:
             wanted = [row for row in wanted if not row.unknown]
     paired = pair(wanted, shown, {name for name, digest in digests.items() if digest in taken})
