@@ -170,6 +170,7 @@ def crash(server: Postgres) -> None:
     server.started()
 
 
+@pytest.mark.own_stores
 @pytest.mark.parametrize("fault", [cut_all, restart, crash])
 def test_a_postgresql_that_is_cut_off_restarted_or_crashes_in_mid_send_costs_nothing(
     own_server: OwnServer, fault: Callable[[Postgres], None]
@@ -186,6 +187,7 @@ def test_a_postgresql_that_is_cut_off_restarted_or_crashes_in_mid_send_costs_not
     assert "Traceback" not in worker.said()
 
 
+@pytest.mark.own_stores
 def test_after_everything_was_killed_at_once_committed_claims_stand_and_all_goes_on(own_server: OwnServer) -> None:
     own_server.programs.environment["PORTAL_LEASE"] = "3"
     two = Two(own_server.road, own_server.programs)

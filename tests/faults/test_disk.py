@@ -22,6 +22,8 @@ from tests.faults.programs import Programs, Web, until
 from tests.faults.servers import Disk, Postgres, database_at, small_disk
 from tests.faults.test_workers import Two
 
+pytestmark = pytest.mark.own_stores
+
 
 class Place:
     """A portal whose database, uploads, temporary files and logs all lie on one small disk."""
