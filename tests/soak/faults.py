@@ -71,13 +71,9 @@ class Faults:
     def _at_looks(self, name: str, target: int) -> tuple[str, Mend]:
         vendor = next(vendor for vendor in VENDORS if vendor.shows)
         self.switchboard.set(vendor, vendor.switches_of_looks(name, target))
-
-        def mend() -> None:
-            if name == "in_doubt":
-                self._crowd.ask("cancel_in_doubt", target)
-            self.switchboard.set(vendor, vendor.calm)
-
-        return vendor.name, mend
+        if name == "in_doubt":
+            self._crowd.cancel_in_doubt()
+        return vendor.name, lambda: self.switchboard.set(vendor, vendor.calm)
 
     def _by_a_person(self, name: str, target: int) -> tuple[str, Mend]:
         self._crowd.ask(name, target)

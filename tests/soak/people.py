@@ -31,13 +31,13 @@ from tests.soak.vendors import VENDORS, Vendor
 log = logging.getLogger("soak.people")
 S = Send.Status
 OVER = (S.FINISHED, S.CANCELLED, S.FAILED)
-AT_ONCE = 2
-"""Unfinished sends of each destination, so that a worker never lacks work."""
 LOOK_EVERY = 0.3
 ERRANDS, ERRAND_ROWS = 6, 2
 """So many small files at once are brought to the web server beside, so that it is seldom without a call."""
 QUICK = [vendor for vendor in VENDORS if vendor.rows < 900]
 """Destinations that let a small file pass soon."""
+LOST = ("no_answer", "http_500")
+"""Codes of rows that may have arrived, and are to be sent once more."""
 SHOWN = [vendor.connector for vendor in VENDORS if vendor.shows]
 BY_WEB = ("pause", "resume", "cancel", "retry", "resend", "abandon")
 ALIVE = ~Q(status__in=OVER) | Q(readback_looking__gt=0)
@@ -77,10 +77,15 @@ class People(threading.Thread):
         self._folder = folder
         self._asked: queue.Queue[tuple[str, int]] = queue.Queue()
         self._leaving = threading.Event()
+        self._doubts = 0
 
     def ask(self, act: str, target: int) -> None:
         """Have an act done soon: its name as in `_act`, and a number that picks what it is done to."""
         self._asked.put((act, target))
+
+    def cancel_in_doubt(self) -> None:
+        """Have a send to the vendor that shows what it has cancelled, the next of which an answer gets lost."""
+        self._doubts += 1
 
     def is_at_rest(self) -> bool:
         """Whether everything that anybody was asked to do is done."""
@@ -116,6 +121,18 @@ class People(threading.Thread):
             self._act("resume", 0)
             return
         self._keep_busy(olivia)
+        if self._doubts:
+            self._cancel_what_is_in_doubt(olivia)
+
+    def _cancel_what_is_in_doubt(self, olivia: User) -> None:
+        doubtful = Send.objects.filter(
+            status__in=(S.QUEUED, S.SENDING), destination__connector__in=SHOWN, deliveries__status="queued",
+            deliveries__code__in=LOST,
+        )  # fmt: skip
+        for send in doubtful.distinct()[: self._doubts]:
+            control.cancel(send, olivia)
+            self._doubts -= 1
+            self.done["cancel_in_doubt"] = self.done.get("cancel_in_doubt", 0) + 1
 
     def _keep_busy(self, olivia: User) -> None:
         waiting = self.clerks.waiting
@@ -123,7 +140,7 @@ class People(threading.Thread):
         under_way = [*waiting, *alive.values_list("upload__filename", flat=True)]
         busy = Counter(self.made[name][0].name for name in under_way if name.startswith("file"))
         for vendor in VENDORS:
-            if busy[vendor.name] < AT_ONCE:
+            if busy[vendor.name] < vendor.at_once:
                 self._upload(vendor, "file", olivia)
         on_errands = alive.exclude(status__in=OVER).filter(upload__filename__startswith="errand").count()
         if on_errands + sum(name.startswith("errand") for name in waiting) < ERRANDS:
@@ -172,10 +189,6 @@ class People(threading.Thread):
                 return sum(bool(control.resume(send, olivia)) for send in paused)
             case "cancel":
                 return _to_one(running, target, lambda send: control.cancel(send, olivia))
-            case "cancel_in_doubt":
-                begun = {"batches__attempt__isnull": False, "batches__attempt__answer__status": None}
-                doubtful = running.filter(destination__connector__in=SHOWN, **begun)
-                return sum(bool(control.cancel(send, olivia)) for send in doubtful.distinct())
             case "retry":
                 refused = Send.objects.filter(status=S.FINISHED).exclude(rejected=0, failed=0)
                 return _to_one(

@@ -20,10 +20,11 @@ VENDOR = (
 )  # fmt: skip
 LOOKS = ("forbidden", "in_doubt", "hidden", "error_500", "in_doubt", "garbage", "slow", "hidden")
 """Of the vendor that is asked what it has stored. `hidden`: it does not show it for longer than anybody looks;
-`in_doubt`: answers get lost, and what is under way is cancelled, so that only looks can tell what arrived."""
+`in_doubt`: answers get lost, and a send is cancelled after that, so that only looks can tell what arrived."""
 PEOPLE = ("pause", "resend", "cancel", "close_destination", "retry", "resend", "abandon")
 
-HIDDEN_FOR = (6.0, 14.0)
+MOMENT = 3.0
+HIDDEN_FOR = (10.0, 40.0)
 """Seconds: some rows are found at a late look, some never. The times of looks are short, whatever the timers."""
 
 
@@ -84,7 +85,10 @@ def make(seed: int, seconds: float, kills: int, timers: Timers, postgres: bool) 
     for names, count in sorts.items():
         moments = _spread(draw, count, seconds)
         for at, name in zip(moments, _deck(draw, names), strict=False):
-            faults.append(Fault(at, name, _length(draw, name, timers), draw.randrange(1_000)))
+            length = _length(draw, name, timers)
+            # Nobody is to wait at the end for a vendor that hides what it has.
+            lasting = min(length, round(max(seconds - at, MOMENT), 2)) if name.startswith("look_") else length
+            faults.append(Fault(at, name, lasting, draw.randrange(1_000)))
     return sorted(faults, key=lambda fault: (fault.at, fault.name))
 
 
@@ -113,5 +117,6 @@ def _length(draw: random.Random, name: str, timers: Timers) -> float:
         "person_close_destination": (1.0, timers.lease / 2),
         "look_forbidden": (2.0, 5.0),
         "look_hidden": HIDDEN_FOR,
+        "look_in_doubt": (8.0, 20.0),
     }.get(name, (timers.deadline, 3 * timers.deadline) if name.startswith(("vendor_", "look_")) else (0.0, 0.0))
     return round(draw.uniform(short, long), 2)

@@ -42,6 +42,8 @@ class Vendor:
     """The emulator's switches while nothing is wrong: answers take a while, as with a vendor far away."""
     shows: bool = False
     """Whether the portal looks there afterwards: the vendor shows a conversion once the visit is over."""
+    at_once: int = 2
+    """Sends of whole files that are kept under way, or looked for, so that a worker never lacks work."""
 
     def file(self, number: int) -> str:
         """The text of the file with this number."""
@@ -150,6 +152,6 @@ VENDORS = (
         "Kameleoon, read back", "kameleoon", "f17c21u1ag", True, "Visitor code,Goal ID,Revenue,Date,Custom data 3",
         _of_a_visitor, VISITORS_ROWS,
         {"rate": 20, "site_code": "f17c21u1ag", "identifier": "visitorCode", "verify": True, "readback_after": 0.02,
-         "readback_every": 0.04, "readback_tries": 3}, {}, {"delay_ms": 400}, shows=True,
+         "readback_every": 0.04, "readback_tries": 3}, {}, {"delay_ms": 400}, shows=True, at_once=4,
     ),
 )  # fmt: skip
