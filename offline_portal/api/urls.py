@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
+from ninja.openapi.docs import ABS_TPL_PATH, Swagger
 
 from connectors.base import VERSION
 from offline_portal.api import (
@@ -23,12 +24,20 @@ from offline_portal.api.bodies import StrictParser
 from offline_portal.api.calls import Replay, door, replayed
 from offline_portal.api.errors import answer_exceptions
 
+
+class _Documentation(Swagger):
+    """With the files that ninja brings: as it is no app here (see settings), it would have them come from elsewhere."""
+
+    template_cdn = str(ABS_TPL_PATH / "swagger.html")
+
+
 api = NinjaAPI(
     title="Offline Portal",
     version=VERSION,
     description="Spreadsheets of offline conversions to marketing vendors: upload, map, check, send, look up.",
     urls_namespace="api",
     parser=StrictParser(),
+    docs=_Documentation(),
 )
 for prefix, router in (
     ("/connectors", connectors.router),
