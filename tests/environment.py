@@ -49,9 +49,11 @@ def _meets_a_store(item: pytest.Item) -> bool:
 def _emptying_past_the_triggers() -> Iterator[None]:
     """A transactional test ends with emptying all tables.
 
-    Insert-only ones refuse that. And of all that follows a migration, only the roles follow: the rest takes long.
+    Insert-only ones refuse that. TRUNCATE takes PostgreSQL twenty times as long as deleting a few rows. And of all that
+    follows a migration, only the roles follow.
     """
     from django.core.management.commands import flush as command
+    from django.db import transaction
     from django.db.backends.base.operations import BaseDatabaseOperations
 
     from offline_portal.access import roles
@@ -60,9 +62,14 @@ def _emptying_past_the_triggers() -> Iterator[None]:
     flush = BaseDatabaseOperations.execute_sql_flush
 
     def flush_all(operations: Any, statements: Any) -> None:
-        triggers.remove(operations.connection.alias)
-        flush(operations, statements)
-        triggers.install(operations.connection.alias)
+        connection = operations.connection
+        if connection.vendor == "postgresql":
+            tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+            statements = [*(f'DELETE FROM "{table}"' for table in tables), "SET CONSTRAINTS ALL IMMEDIATE"]
+        with transaction.atomic(connection.alias):
+            triggers.remove(connection.alias)
+            flush(operations, statements)
+            triggers.install(connection.alias)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_all)

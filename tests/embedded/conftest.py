@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,12 @@ def short() -> Iterator[Path]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nothing listens on."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Ports of this machine that nothing listens on, below those that whoever connects somewhere is given."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        with suppress(OSError), socket.create_server(("127.0.0.1", 15_000 + secrets.randbelow(17_000))) as probe:
+            ports.add(int(probe.getsockname()[1]))
+    return list(ports)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:

@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from cryptography.fernet import Fernet
 
 from connectors.emulator.testing import Emulator
 from offline_portal.embedded import redis_server
+from tests.embedded.conftest import free_ports
 
 ROOT = Path(__file__).parents[2]
 HOST = "portal.example.com"
@@ -66,8 +66,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @contextmanager
