@@ -38,6 +38,8 @@ GATHER = 0.02
 """Seconds that a turn waits for more answers while the lanes have enough to send."""
 QUICK_RATE = 100.0
 """From so many requests a second on, and with quick answers, requests are begun ahead."""
+EARLY = 0.5
+"""Seconds of work left in a Batch, at its pace, from which on the next one is claimed and read."""
 GIVE_UP_AFTER = 3
 """So many requests in a row without an answer end the claim; the Batch comes back after a pause."""
 STORE_PAUSE = 5.0
@@ -45,23 +47,25 @@ STORE_PAUSE = 5.0
 
 
 class Courier:
-    """Carries one Batch to its destination."""
+    """Carries one Batch to its destination; begins once the one `before` it has nothing left to begin."""
 
     def __init__(
         self, hold: Hold, door: Doors, pace: Pace, tokens: Tokens, in_database: InDatabase,
-        stops: Callable[[Courier], bool], news: Callable[[], None],
+        stops: Callable[[Courier], bool], news: Callable[[], None], before: Courier | None = None,
     ) -> None:
         self.hold = hold
         self.wire = Wire(hold, door, pace, tokens)
-        self.in_database, self._stops, self._news = in_database, stops, news
+        self.in_database, self._stops, self._news, self._before = in_database, stops, news, before
         self.book = Book(hold)
         self.pending: deque[list[QueuedRow]] = deque()
         self.begun: deque[tuple[Parcel, float]] = deque()
         self.landed: list[Parcel] = []
         self.flying = 0
         self.unanswered = 0
-        self.drained = False
-        """Nothing is left to begin, and all goes well: the next Batch need not wait for the last answers."""
+        self.draining = False
+        """Little is left, and all goes well: the next Batch may be claimed and read."""
+        self.drained = asyncio.Event()
+        """Nothing is left to begin, and all went well, or it is over: the next Batch need not wait any more."""
         self.settled = False
         self.again = False
         self.put_off = False
@@ -77,14 +81,19 @@ class Courier:
 
     async def run(self) -> None:
         """Send until the Batch is empty, the shift ends, or something stops it; then give the claim back."""
-        self.pending.extend(await self.in_database(self._requests))
-        lanes = [asyncio.create_task(self._lane()) for _ in range(self.hold.lanes)]
+        lanes: list[asyncio.Task[None]] = []
         try:
+            self.pending.extend(await self.in_database(self._requests))
+            if self._before:
+                await self._before.drained.wait()
+                self._before = None
+            lanes += [asyncio.create_task(self._lane()) for _ in range(self.hold.lanes)]
             await self._take_turns()
             await self.in_database(self._give_back)
         except ClaimLost:
             pass
         finally:
+            self.drained.set()
             for lane in lanes:
                 lane.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)
@@ -113,15 +122,23 @@ class Courier:
             if self.wire.no_pace:
                 self.pause = STORE_PAUSE
                 self._halt()
-            if self.settled and not self.pending and not self.again and not self.drained:
-                self.drained = True
-                self._news()
+            self._make_room()
             if parcels or landed or self._lease_wants_renewing():
                 await self._turn(landed, parcels)
             elif not (self.flying or self.begun or self.landed) and (self.halted or not self.pending):
                 # `landed` again: the last answer may have come while the pace was asked.
                 return
             await self._until_needed(wait)
+
+    def _make_room(self) -> None:
+        """For the next Batch, while all goes well."""
+        if not self.settled or self.again:
+            return
+        if not self.draining and len(self.pending) <= min(EARLY * self.hold.rate, 8 * self.hold.lanes):
+            self.draining = True
+            self._news()
+        if not self.pending:
+            self.drained.set()
 
     async def _next_parcels(self) -> tuple[list[Parcel], float]:
         """Parcels for the free slots, as far as the pace allows; and seconds until it allows more."""

@@ -111,10 +111,13 @@ class _Shift:
         self.over = self.last = 0.0
 
     async def _start_couriers(self, door: Doors, pace: Pace, tokens: Tokens) -> int:
-        busy = {courier.hold.destination for courier in self.couriers.values() if not courier.drained}
+        busy = {courier.hold.destination for courier in self.couriers.values() if not courier.draining}
+        before = {courier.hold.destination: courier for courier in self.couriers.values()}
         holds: list[Hold] = await self._in_database(holding.claim_due, busy | self.closed)
         for hold in holds:
-            courier = Courier(hold, door, pace, tokens, self._in_database, self._stops, self._news.set)
+            courier = Courier(
+                hold, door, pace, tokens, self._in_database, self._stops, self._news.set, before.get(hold.destination)
+            )
             task = asyncio.create_task(self._carry(hold, courier))
             self.couriers[task] = courier
             task.add_done_callback(lambda _task: self._news.set())
