@@ -74,6 +74,7 @@ class Courier:
         self.broken = ""
         """Why no request can be made of what is left."""
         self.halted = False
+        self._over = False
         self._kept_at = time.monotonic()
         """When the claim was renewed last."""
         self._something = asyncio.Event()
@@ -94,9 +95,18 @@ class Courier:
             pass
         finally:
             self.drained.set()
-            for lane in lanes:
-                lane.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
+            await self._end(lanes)
+
+    async def _end(self, lanes: list[asyncio.Task[None]]) -> None:
+        """A lane may miss that it is cancelled, and must neither send nor wait for more then.
+
+        `asyncio.wait_for` of Python 3.11, and with it Redis' client, may keep that to itself.
+        """
+        self.wire.barred = self._over = True
+        self._ready.set()
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
 
     def _give_back(self) -> None:
         if self.broken:
@@ -247,10 +257,11 @@ class Courier:
 
     async def _lane(self) -> None:
         """One request at a time, as long as something is begun."""
-        while True:
-            while not self.begun:
+        while not self._over:
+            if not self.begun:
                 self._ready.clear()
                 await self._ready.wait()
+                continue
             parcel, begun_at = self.begun.popleft()
             self.flying += 1
             try:

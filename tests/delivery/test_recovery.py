@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.db import connections
+from django.db.models import F
 from django.utils import timezone
 
 from offline_portal.delivery import abandoned, control, hold, shift, sweep
+from offline_portal.delivery.gate import Gate
 from offline_portal.delivery.writing import Book
 from offline_portal.models import Batch, Destination, Send, Wakeup
 from tests.conftest import Road
@@ -159,3 +163,26 @@ def test_an_outage_does_not_make_row_after_row_unknown_where_a_repeat_could_coun
     assert counts(send) == {"unknown": unknown, "accepted": 2_000 - unknown}
     where.refresh_from_db()
     assert where.failures == 0
+
+
+def test_a_lane_that_does_not_hear_of_its_end_sends_nothing_and_holds_nobody(
+    road: Road, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> None:
+    """Redis' client, and `asyncio.wait_for` in it, may keep to itself that a task is cancelled."""
+    settings.PORTAL_LEASE = 0.6
+    send = road.queue(road.check(road.upload(KISS), road.destination("kissmetrics")))
+
+    def take_over() -> None:
+        Batch.objects.update(fence=F("fence") + 1)
+        connections.close_all()
+
+    async def deaf(_gate: Gate) -> None:
+        await asyncio.to_thread(take_over)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(Gate, "leave", deaf)
+    began = time.monotonic()
+    road.shift(send, 3)
+    assert time.monotonic() - began < 20
+    assert road.emulator.counts("kissmetrics")["requests"] == 0

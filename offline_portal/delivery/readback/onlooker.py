@@ -52,6 +52,7 @@ class Onlooker:
         self.gate = Gate(pace, desk.destination, desk.rate)
         self.bearer = Bearer(tokens, desk.connector, desk.settings, desk.secrets)
         self.in_database, self.stopping = in_database, stopping
+        self._over = False
 
     async def run(self) -> None:
         """Look, then give the claim back, whatever happens."""
@@ -104,6 +105,7 @@ class Onlooker:
 
     async def _carry_all(self, looks: list[Look]) -> None:
         """All at once; while their answers are awaited, the claim is renewed."""
+        self._over = False
         flights = {asyncio.create_task(self._carry(one, time.monotonic())) for one in looks}
         try:
             while flights:
@@ -111,6 +113,8 @@ class Onlooker:
                 if flights:
                     await self.in_database(keep, Reader, self.desk.destination, self.desk.fence)
         finally:
+            # One may miss that it is cancelled (see `Courier`): it must not leave any more.
+            self._over = True
             for flight in flights:
                 flight.cancel()
             await asyncio.gather(*flights, return_exceptions=True)
@@ -120,7 +124,7 @@ class Onlooker:
         try:
             await self.gate.leave()
             one.request = await self.bearer.signed(one.request)
-            if time.monotonic() - begun_at > STALE_AFTER:
+            if self._over or time.monotonic() - begun_at > STALE_AFTER:
                 one.error, one.said = NeverSent("The worker was held up before the request left."), look.of_held_up()
                 return
             one.response = await self.door.send(one.request, settings.PORTAL_REQUEST_DEADLINE)
