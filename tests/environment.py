@@ -17,6 +17,7 @@ import pytest
 
 STORES = {"db", "transactional_db", "redis_server_url"}
 """Fixtures of a test that meets the database or the Redis of the environment."""
+CASES = 4
 
 _FOLDER = tempfile.mkdtemp(prefix="portal-test-")
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
@@ -26,16 +27,28 @@ os.environ["PORTAL_ALLOW_PRIVATE_DESTINATIONS"] = "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """A second run on other stores need not repeat what touches none."""
-    parser.addoption("--stores-only", action="store_true", help="only tests that use DATABASE_URL or REDIS_URL")
+    """A second run on other stores need not repeat what touches none, nor each vendor and each of its answers."""
+    parser.addoption(
+        "--stores-only", action="store_true",
+        help=f"only tests that use DATABASE_URL or REDIS_URL, and at most {CASES} cases of each",
+    )  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what `--stores-only` does not ask for."""
     if config.getoption("--stores-only"):
-        others = [item for item in items if not _meets_a_store(item)]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if _meets_a_store(item)]
+        cases: dict[str, list[pytest.Item]] = {}
+        for item in filter(_meets_a_store, items):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        chosen = {item for together in cases.values() for item in _spread(together)}
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = [item for item in items if item in chosen]
+
+
+def _spread(cases: list[pytest.Item]) -> list[pytest.Item]:
+    """At most CASES of them, from the first to the last."""
+    most = min(CASES, len(cases))
+    return [cases[place * (len(cases) - 1) // max(1, most - 1)] for place in range(most)]
 
 
 def _meets_a_store(item: pytest.Item) -> bool:
