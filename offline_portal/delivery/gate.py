@@ -13,8 +13,12 @@ from collections import deque
 from offline_portal.delivery.pace import Pace, PaceUnavailable
 
 LATE = 0.05
-"""Seconds of the pace that may be caught up: what has been missed for longer is lost, but for so many seconds' worth of
-moments. Either way a worker sends no more at once, in any 5 s 1 % of the pace."""
+"""Seconds by which a moment may be missed."""
+KEPT = 0.02
+"""Of those missed by more, so many seconds' worth are kept, and the others lost.
+
+With BURST and LATE, four workers send in any 5 s at most 3.6 % more than the pace.
+"""
 
 
 class Gate:
@@ -23,7 +27,7 @@ class Gate:
     def __init__(self, pace: Pace, destination: int, rate: float, part: str = "") -> None:
         self._pace, self._destination, self._rate, self._part = pace, destination, rate, part
         self._moments: deque[float] = deque()
-        self._kept = int(rate * LATE)
+        self._kept = int(rate * KEPT)
         self._waiting = 0
         self._first = asyncio.Lock()
         self._shut: PaceUnavailable | None = None
