@@ -314,7 +314,7 @@ def test_no_answer_and_exactly_one_request(case: str, method: str) -> None:
     assert str(caught.value).endswith(".")
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     assert (len(server.seen), server.connections) == (1, 1)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 10
 
 
 def test_reset_while_the_body_is_still_leaving() -> None:
