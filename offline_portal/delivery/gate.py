@@ -17,7 +17,7 @@ LATE = 0.05
 KEPT = 0.02
 """Of those missed by more, so many seconds' worth are kept, and the others lost.
 
-With BURST and LATE, four workers send in any 5 s at most 3.6 % more than the pace.
+With BURST and LATE, four gates (one a worker) send in any 5 s at most 3.6 % more than the pace.
 """
 
 

@@ -259,6 +259,28 @@ def test_a_worker_that_falls_behind_a_quick_pace_asks_for_its_moments_once(redis
     assert seconds < 1
 
 
+def test_of_what_a_worker_missed_little_is_kept(redis_url: str, destination: int) -> None:
+    """Or four of them would be too fast together."""
+
+    async def run() -> int:
+        async with Pace(redis_url) as pace:
+            gate, left = Gate(pace, destination, 500), 0
+            assert (await gate.reserve(100))[0] == 100
+            await asyncio.sleep(1)
+
+            async def no_more(*_arguments: Any) -> Grant:
+                raise PaceUnavailable
+
+            pace.reserve = no_more  # type: ignore[method-assign]
+            with pytest.raises(PaceUnavailable):
+                while True:
+                    await gate.leave()
+                    left += 1
+            return left
+
+    assert asyncio.run(run()) == 500 * 0.02
+
+
 def test_a_worker_that_falls_behind_a_slow_pace_loses_what_it_missed(redis_url: str, destination: int) -> None:
     async def run() -> list[float]:
         async with Pace(redis_url) as pace:
