@@ -36,18 +36,32 @@ class Crew:
     def claim(self, worker: int) -> None:
         """Whatever is due, as a shift claims it."""
         mine = self.workers[worker]
-        for held in hold.claim_due({one.hold.destination for one in mine}):
+        before = {one.hold.destination: one for one in mine}
+        for held in hold.claim_due({one.hold.destination for one in mine if not one.draining}):
             for other in self.carrying:
                 assert other.hold.batch != held.batch or other.lapsed, "two workers hold one Batch"
             if held.fence > 1:
                 abandoned.close(held)
             doubt.end_what_is_too_old(held)
             held = hold.with_doubt(held)
-            mine.append(Carrying(held, list(hold.requests_of(held, hold.queued_rows(held)))))
-            event("claimed")
+            requests = list(hold.requests_of(held, hold.queued_rows(held)))
+            mine.append(Carrying(held, requests, before=before.get(held.destination)))
+            event("claimed early" if mine[-1].waits else "claimed")
+
+    def claim_after(self, carrying: Carrying) -> None:
+        """Once a row of that Batch has come to its end, its worker claims the next one of the destination."""
+        [worker] = [number for number, mine in enumerate(self.workers) if carrying in mine]
+        self.turn(carrying, 1)
+        self.seen.are_kept()
+        if carrying.begun:
+            self.end_one(carrying, "taken")
+        self.turn(carrying, 0)
+        self.claim(worker)
 
     def turn(self, carrying: Carrying, most: int) -> None:
         """One transaction of a worker, refused exactly when its claim is lost."""
+        if carrying.waits:
+            return
         landed, carrying.landed = carrying.landed, []
         carrying.learn(landed)
         parcels = carrying.next_parcels(most)
@@ -77,6 +91,7 @@ class Crew:
             assert safe == parcel.rows, "P3: sent again though it may have arrived"
             self.seen.open[parcel.attempt] = [row.id for row in parcel.rows]
             carrying.begun.append(parcel)
+        carrying.make_room()
 
     def end_one(self, carrying: Carrying, how: str) -> None:
         """The request that was begun first comes to its end."""
@@ -99,7 +114,7 @@ class Crew:
 
     def give_back(self, carrying: Carrying) -> None:
         """End the claim, unless something is still under way."""
-        if carrying.begun or carrying.landed:
+        if carrying.begun or carrying.landed or carrying.waits:
             return
         before = claim_of(carrying)
         hold.give_back(carrying.hold, carrying.again, carrying.settled)
@@ -109,6 +124,7 @@ class Crew:
 
     def forget(self, carrying: Carrying) -> None:
         """Its worker knows nothing of it any more."""
+        carrying.drained = True
         for mine in self.workers:
             if carrying in mine:
                 mine.remove(carrying)

@@ -127,6 +127,11 @@ class Carrying:
     """How each of its Attempts ended."""
     lapsed: bool = False
     """Its lease ran out: no byte leaves any more (`delivery.send.STALE_AFTER` is far below a lease)."""
+    before: Carrying | None = None
+    """The Batch after which this one's turn comes."""
+    draining: bool = False
+    drained: bool = False
+    """As in `delivery.send.Courier`: the next Batch may be claimed; it may be begun."""
     again: bool = False
     settled: bool = False
     halted: bool = False
@@ -134,6 +139,16 @@ class Carrying:
 
     def __post_init__(self) -> None:
         self.book = Book(self.hold)
+
+    @property
+    def waits(self) -> bool:
+        """Whether another Batch comes first."""
+        return self.before is not None and not self.before.drained
+
+    def make_room(self) -> None:
+        """For the next Batch, as `Courier` does, however much is left of this one."""
+        if self.settled and not self.again:
+            self.draining, self.drained = True, self.drained or not self.pending
 
     def next_parcels(self, most: int) -> list[Parcel]:
         """Requests for what waits."""

@@ -62,6 +62,12 @@ class Delivering(Looking):
     def take_a_turn(self, which: int, most: int) -> None:
         self.crew.turn(self.crew.one(which), most)
 
+    @precondition(lambda self: any(one.pending for one in self.crew.carrying))
+    @rule(which=A_FEW)
+    def the_next_is_claimed_early(self, which: int) -> None:
+        busy = [one for one in self.crew.carrying if one.pending]
+        self.crew.claim_after(busy[which % len(busy)])
+
     @precondition(lambda self: any(one.begun for one in self.crew.carrying))
     @rule(which=A_FEW, how=st.sampled_from(ENDS))
     def a_request_ends(self, which: int, how: str) -> None:
