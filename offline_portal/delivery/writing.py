@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ SELECT 1 FROM portal_send JOIN portal_destination ON portal_destination.id = des
 WHERE portal_send.id = %s AND status IN ('queued', 'sending') AND NOT paused
 AND (waits_until IS NULL OR waits_until <= %s)
 """
+_REFUSED_AGAIN = "An earlier try brought no usable answer and may have arrived; sent again, the row was refused."
 
 
 class RowsGone(Exception):
@@ -143,23 +144,29 @@ class Book:
 
 
 def _final(parcel: Parcel, connector: Connector) -> list[RowVerdict]:
-    """The verdicts, those that would be tried once too often brought to an end."""
+    """The verdicts, as far as they hold in the light of earlier tries."""
     verdict: Verdict = parcel.verdict  # type: ignore[assignment]
     last = {row.id for row in parcel.rows if row.tries + 1 >= settings.PORTAL_RETRY_LIMIT} if verdict.again else set()
-    if not last:
+    pairs = list(zip(parcel.rows, verdict.rows, strict=True))
+    ended = last | {row.id for row, found in pairs if found.status == "rejected"}
+    if not ended:
         return verdict.rows
-    doubtful = doubt.in_doubt(last, connector)
-    return [
-        _given_up(found, row.id in doubtful) if found.status == "queued" and row.id in last else found
-        for row, found in zip(parcel.rows, verdict.rows, strict=True)
-    ]
+    doubtful = doubt.in_doubt(ended, connector)
+    return [_end(found, row.id in doubtful) if row.id in ended else found for row, found in pairs]
 
 
-def _given_up(found: RowVerdict, doubtful: bool) -> RowVerdict:
-    """The end of a row that was tried often enough: `failed` only if surely none of its attempts arrived."""
-    status = "failed" if found.never_arrived and not doubtful else "unknown"
-    message = f"Given up after {settings.PORTAL_RETRY_LIMIT} tries. {found.message}"
-    return RowVerdict(status, code=found.code, message=message[:500])
+def _end(found: RowVerdict, doubtful: bool) -> RowVerdict:
+    """The verdict on a row that was refused, or tried often enough.
+
+    An earlier try of a `doubtful` one may have arrived: it is neither `rejected` nor `failed`, or another file might
+    bring it there once more.
+    """
+    if found.status == "rejected" and doubtful:
+        return replace(found, status="unknown", message=f"{_REFUSED_AGAIN} {found.message}"[:500])
+    if found.status == "queued":
+        message = f"Given up after {settings.PORTAL_RETRY_LIMIT} tries. {found.message}"[:500]
+        return replace(found, status="failed" if found.never_arrived and not doubtful else "unknown", message=message)
+    return found
 
 
 def _set_statuses(

@@ -16,7 +16,7 @@ from tests.delivery.imaginary import ENDS
 A_FEW = st.integers(0, 5)
 TO_THE_END = st.sampled_from([
     ["never_sent"] * 2, ["lost_after", "never_sent"], ["lost_before"] * 2, ["lost_after/taken", "never_sent"],
-    ["lost_after/lost_before"] * 2,
+    ["lost_after/lost_before"] * 2, ["lost_after", "refused"],
 ])
 """The limit of tries is two."""
 WORK = st.lists(st.sampled_from(ENDS), min_size=1, max_size=3) | TO_THE_END

@@ -30,7 +30,7 @@ LOST = ("lost_after", "lost_before", "garbage_after", "garbage_before", "error_a
 """Ways in which a worker is left in doubt."""
 ALIKE = ("kissmetrics", "kameleoon")
 """Vendors that document no answer: whatever they say with 200 is a yes, worth no more than `delivered`."""
-ENDS = (*STORED, *LOST[1::2], "never_sent", "held_up", "wait", "forbidden")
+ENDS = (*STORED, *LOST[1::2], "never_sent", "held_up", "wait", "forbidden", "refused")
 """All ways. The first one is what examples shrink to."""
 
 
@@ -204,8 +204,8 @@ class Carrying:
     def _answer(self, parcel: Parcel, how: str, vendor: ImaginaryVendor) -> Response:
         if how == "wait":
             return vendor.refuse(429, {"Retry-After": "3600"})
-        if how == "forbidden":
-            return vendor.refuse(401)
+        if how in ("forbidden", "refused"):
+            return vendor.refuse(401 if how == "forbidden" else 400)
         good = vendor.receive(parcel, store=how in STORED)
         if how.startswith("garbage"):
             return Response(200, {"Content-Type": "text/html"}, b"<html>Welcome to the proxy</html>")

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from offline_portal.audit import chain
 from offline_portal.delivery import control, sweep
-from offline_portal.models import Batch, Delivery, Send, SentKey
+from offline_portal.models import Batch, Delivery, Destination, Send, SentKey
 from tests.conftest import Road
 from tests.delivery.test_faults import begin_and_die, lapse
 from tests.delivery.test_recovery import BATCHES
@@ -65,3 +65,27 @@ def test_a_row_that_may_have_arrived_does_not_fail_for_sure(road: Road, settings
     Batch.objects.update(due_at=timezone.now())
     send = road.shift(send, 3)
     assert counts(send) == {"unknown": 20}
+
+
+def test_a_row_that_may_have_arrived_is_not_rejected_when_its_repeat_is_refused(road: Road) -> None:
+    road.emulator.set("qubit", cut={"value": "after_storing", "times": 1})
+    where = road.destination("qubit", values={"repeat_unknown": True})
+    send = road.deliver(road.check(road.upload(BATCHES), where), seconds=1)
+    assert counts(send) == {"queued": 20}
+    road.emulator.set("qubit", fail_every=2)
+    Destination.objects.update(waits_until=None)
+    Batch.objects.update(due_at=timezone.now())
+    send = road.shift(send, 3)
+    assert counts(send) == {"accepted": 11, "unknown": 9}
+    refused = Delivery.objects.filter(status="unknown").earliest("line")
+    assert "may have arrived" in refused.message and "could not be ingested" in refused.message
+    assert SentKey.objects.count() == 20, "another file with the row must not count twice"
+    assert chain.verify().ok
+
+
+def test_a_row_that_was_refused_and_surely_did_not_arrive_is_rejected(road: Road, settings: LazySettings) -> None:
+    settings.PORTAL_RETRY_BASE = 0
+    road.emulator.set("qubit", retry_after={"value": "1", "times": 1}, fail_every=2)
+    send = road.deliver(road.check(road.upload(BATCHES), road.destination("qubit")), seconds=4)
+    assert counts(send) == {"accepted": 10, "rejected": 10}
+    assert set(Delivery.objects.values_list("attempt_count", flat=True)) == {2}
