@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors.base import NoAnswer, Request
@@ -15,12 +16,17 @@ from offline_portal.models import Attempt, Delivery
 _NO_REQUEST = Request("", "")
 
 
+def of(batch_id: int) -> QuerySet[Attempt]:
+    """The Attempts of a Batch that have no Answer; while nobody sends it, nobody will write one."""
+    return Attempt.objects.filter(batch=batch_id, answer=None, readback=None).order_by("pk")
+
+
 def close(hold: Hold) -> int:
     """Give every Attempt of the Batch that has no Answer its honest end; returns how many there were.
 
     Its rows are `unknown`, or `queued` again where a repeat is harmless. Raises ClaimLost.
     """
-    attempts = list(Attempt.objects.filter(batch=hold.batch, answer=None, readback=None).order_by("pk"))
+    attempts = list(of(hold.batch))
     if attempts:
         Book(hold).turn([_parcel(hold, attempt) for attempt in attempts], [])
     return len(attempts)

@@ -1,30 +1,26 @@
-"""A Batch in one worker's hands: claimed, read, and given back."""
+"""A Batch in one worker's hands: read, and given back."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Max, Min, Q
-from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 import connectors
 from connectors.base import ALONE, Connector, Payload, Request
 from connectors.by_file import FileConnector, Frame
 from offline_portal import claims, secrets
-from offline_portal.delivery.pausing import back_off, pause_destination, pause_send, wait
-from offline_portal.models import Batch, Delivery, Destination, Outcome, Send
+from offline_portal.delivery.pausing import back_off, wait
+from offline_portal.models import Batch, Delivery, Destination, Outcome
 
 ASKED_AGAIN_AFTER = 100.0
 """Seconds after which a vendor that is down is asked again at the latest: once it is back, work goes on within two
 minutes, whatever the longest pause between tries is set to."""
-_ALIVE = (Send.Status.QUEUED, Send.Status.SENDING)
 
 
 class OfAnotherVersion(Exception):
@@ -58,7 +54,7 @@ class Hold:
     """How often in a row the destination gave nobody a usable answer."""
     connector: Connector
     settings: dict[str, Any]
-    secrets: dict[str, str] = field(repr=False)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     frame: Frame = field(default_factory=Frame)
     """Of the file that the Batch is, where the vendor takes files."""
 
@@ -99,100 +95,45 @@ class Hold:
         return 1 if self.failures else int(min(self.connector.in_flight, max(2, round(self.rate))))
 
 
-def claim_due(busy: set[int]) -> list[Hold]:
-    """Claim one due Batch of each destination that is not in `busy`, the least recently served Send first."""
-    holds: list[Hold] = []
-    taken = set(busy)
-    now = timezone.now()
-    sends = Send.objects.filter(
-        Q(destination__waits_until=None) | Q(destination__waits_until__lte=now),
-        status__in=_ALIVE, destination__paused=False,
-    ).order_by("served", "pk").values_list("pk", "destination_id", "destination__failures")
-    for send_id, destination_id, failures in sends:
-        if destination_id in taken or (failures and _is_probed(destination_id)):
-            continue
-        if hold := _claim_one(send_id):
-            taken.add(destination_id)
-            holds.append(hold)
-    return holds
-
-
-def _is_probed(destination: int, but: int | None = None) -> bool:
-    """Whether somebody holds a Batch of the destination, other than the one named."""
-    held = Batch.objects.filter(destination=destination, done=False, lease_until__gt=timezone.now())
-    return held.exclude(pk=but).exists()
-
-
-def next_due() -> datetime | None:
-    """When somebody can take the next Batch of a living Send: it is due, its destination waits no longer, and nobody
-    holds it or their lease is over. None when there is none."""
-    waiting = Batch.objects.filter(done=False, send__status__in=_ALIVE, send__destination__paused=False)
-    held, waits = Coalesce("lease_until", "due_at"), Coalesce("send__destination__waits_until", "due_at")
-    return waiting.aggregate(first=Min(Greatest("due_at", held, waits)))["first"]
-
-
-def _claim_one(send_id: int) -> Hold | None:
-    due = Batch.objects.filter(claims.free(), send=send_id, done=False, due_at__lte=timezone.now())
-    for batch_id in due.order_by("number").values_list("pk", flat=True)[:5]:
-        fence = claims.take(Batch, batch_id, done=False)
-        if fence is None:
-            continue
-        try:
-            hold = load(batch_id, fence)
-        except secrets.Unreadable as error:
-            with transaction.atomic():
-                claims.give_back(Batch, batch_id, fence)
-                pause_destination(Batch.objects.values_list("destination_id", flat=True).get(pk=batch_id), str(error))
-            return None
-        except OfAnotherVersion as error:
-            claims.give_back(Batch, batch_id, fence)
-            pause_send(send_id, str(error))
-            return None
-        if hold.failures and _is_probed(hold.destination, batch_id):
-            # Two workers at the same moment: a vendor that is down is probed by one of them.
-            claims.give_back(Batch, batch_id, fence)
-            return None
-        _mark_served(send_id)
-        return hold
-    return None
-
-
-def _mark_served(send_id: int) -> None:
-    with transaction.atomic():
-        turn = (Send.objects.filter(status__in=_ALIVE).aggregate(last=Max("served"))["last"] or 0) + 1
-        Send.objects.filter(pk=send_id).update(served=turn)
-        Send.objects.filter(pk=send_id, status=Send.Status.QUEUED).update(status=Send.Status.SENDING)
-
-
 def load(batch_id: int, fence: int) -> Hold:
     """Everything that sending this claimed Batch needs. Raises secrets.Unreadable, OfAnotherVersion."""
-    batch = Batch.objects.select_related("send__settings_version", "destination__current").get(pk=batch_id)
-    connector = _connector_of(batch)
-    pinned = batch.send.settings_version.values if batch.send.settings_version else {}
-    current = batch.destination.settings
-    # Where and how fast follows the destination as it is now, or a mended address would never reach a paused Send.
-    connection = {key: current[key] for key in connector.connection_settings if key in current}
-    return Hold(
-        batch_id, fence, batch.send_id, batch.destination_id, batch.tries, batch.destination.failures, connector,
-        pinned | connection, secrets.unseal(batch.destination), Frame(batch.name, tuple(batch.send.mapping)),
-    )
+    batch = _batch(batch_id)
+    hold = _hold_of(batch, fence)
+    if unknown := [key for key in batch.send.mapping if hold.connector.field(key) is None]:
+        raise OfAnotherVersion(
+            f"These rows were checked by another version of the portal, with fields that this one does not know: "
+            f"{', '.join(unknown)[:200]}. Cancel the send, and check the file again."
+        )
+    return replace(hold, secrets=secrets.unseal(batch.destination))
 
 
-def _connector_of(batch: Batch) -> Connector:
-    """The connector, if it still knows all fields that the rows were checked with."""
+def to_close(batch_id: int, fence: int) -> Hold:
+    """What ending a dead worker's Attempts needs, though the Batch may be one that cannot be sent.
+
+    Raises OfAnotherVersion where this version has no such connector.
+    """
+    return _hold_of(_batch(batch_id), fence)
+
+
+def _batch(batch_id: int) -> Batch:
+    return Batch.objects.select_related("send__settings_version", "destination__current").get(pk=batch_id)
+
+
+def _hold_of(batch: Batch, fence: int) -> Hold:
     slug = batch.destination.connector
     connector = connectors.all_connectors().get(slug)
     if connector is None:
         raise OfAnotherVersion(
             f"This version of the portal has no connector “{slug}”. The rows wait for one that has; or cancel the send."
         )
-    unknown = [key for key in batch.send.mapping if connector.field(key) is None]
-    if unknown:
-        raise OfAnotherVersion(
-            f"These rows were checked by another version of the portal, with fields that this one does not know: "
-            f"{', '.join(unknown)[:200]}. Cancel the send, and check the file again."
-        )
-    return connector
+    pinned = batch.send.settings_version.values if batch.send.settings_version else {}
+    current = batch.destination.settings
+    # Where and how fast follows the destination as it is now, or a mended address would never reach a paused Send.
+    connection = {key: current[key] for key in connector.connection_settings if key in current}
+    return Hold(
+        batch.pk, fence, batch.send_id, batch.destination_id, batch.tries, batch.destination.failures, connector,
+        pinned | connection, frame=Frame(batch.name, tuple(batch.send.mapping)),
+    )
 
 
 def with_doubt(hold: Hold) -> Hold:

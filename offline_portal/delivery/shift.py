@@ -15,7 +15,7 @@ from django.db import connections
 from django.utils import timezone
 
 from offline_portal.claims import ClaimLost
-from offline_portal.delivery import abandoned, restored, stopping
+from offline_portal.delivery import abandoned, claiming, restored, stopping
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery.bearer import Tokens
 from offline_portal.delivery.doors import Doors
@@ -113,7 +113,7 @@ class _Shift:
     async def _start_couriers(self, door: Doors, pace: Pace, tokens: Tokens) -> int:
         busy = {courier.hold.destination for courier in self.couriers.values() if not courier.draining}
         before = {courier.hold.destination: courier for courier in self.couriers.values()}
-        holds: list[Hold] = await self._in_database(holding.claim_due, busy | self.closed)
+        holds: list[Hold] = await self._in_database(claiming.claim_due, busy | self.closed)
         for hold in holds:
             courier = Courier(
                 hold, door, pace, tokens, self._in_database, self._stops, self._news.set, before.get(hold.destination)
@@ -167,7 +167,7 @@ class _Shift:
 
     async def _falls_due_within(self, seconds: float) -> bool:
         """For what falls due later no shift should wait, nor one after the other: the sweeper wakes another then."""
-        due = await self._in_database(holding.next_due)
+        due = await self._in_database(claiming.next_due)
         return due is not None and (due - timezone.now()).total_seconds() < seconds
 
     def _in_database(self, function: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:

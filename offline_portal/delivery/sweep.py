@@ -8,19 +8,21 @@ from datetime import timedelta
 import django_rq
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 from rq import Worker
 
-from offline_portal import claims, schema, secrets
+from offline_portal import claims, schema
 from offline_portal.delivery import abandoned, clock, counting, release, restored
 from offline_portal.delivery import hold as holding
 from offline_portal.delivery.readback import findings, reading
-from offline_portal.models import Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
+from offline_portal.models import Attempt, Batch, Heartbeat, IdempotencyKey, Send, Upload, Wakeup
 from offline_portal.wake import impatient, lost_after, wake
 
 log = logging.getLogger(__name__)
+
+_ALIVE = (Send.Status.QUEUED, Send.Status.SENDING)
 
 
 def one_pass() -> dict[str, int]:
@@ -61,20 +63,27 @@ def _wake_intake() -> int:
 
 
 def _close_abandoned() -> int:
-    """Batches whose worker has been silent for longer than its lease: close what it began, and free them."""
+    """Batches whose worker has been silent for longer than its lease: close what it began, and free them.
+
+    Those, too, that nobody holds and nobody will take, since their Send stands still or is over.
+    """
     closed = 0
     silent = Batch.objects.filter(done=False, lease_until__lt=timezone.now())
-    for batch_id in silent.order_by("lease_until").values_list("pk", flat=True)[:200]:
+    left = Batch.objects.filter(
+        Exists(Attempt.objects.filter(batch=OuterRef("pk"), answer=None, readback=None)),
+        done=False, lease_until=None, send__sending__gt=0,
+    ).exclude(send__status__in=_ALIVE)
+    for batch_id in [*_some(silent.order_by("lease_until")), *_some(left)]:
         fence = claims.take(Batch, batch_id, done=False)
         if fence is None:
             continue
         try:
-            hold = holding.load(batch_id, fence)
+            hold = holding.to_close(batch_id, fence)
             closed += abandoned.close(hold)
             holding.give_back(hold, again=False, settled=False)
         except claims.ClaimLost:
             continue
-        except (holding.OfAnotherVersion, secrets.Unreadable) as error:
+        except holding.OfAnotherVersion as error:
             log.warning("Batch %s could not be closed: %s", batch_id, error)
         except DatabaseError:
             raise
@@ -84,9 +93,12 @@ def _close_abandoned() -> int:
     return closed
 
 
+def _some(batches: QuerySet[Batch]) -> list[int]:
+    return list(batches.values_list("pk", flat=True)[:200])
+
+
 def _finish_over() -> int:
-    alive = (Send.Status.QUEUED, Send.Status.SENDING, Send.Status.PAUSED)
-    over = Send.objects.filter(status__in=alive, queued=0, sending=0, ready__gt=F("queued"))
+    over = Send.objects.filter(status__in=(*_ALIVE, Send.Status.PAUSED), queued=0, sending=0, ready__gt=F("queued"))
     return sum(counting.finish_if_over(pk) for pk in over.values_list("pk", flat=True))
 
 
@@ -94,7 +106,7 @@ def _wake_shifts() -> int:
     """As many wake-ups as there are workers, while anything is due."""
     due = Batch.objects.filter(
         claims.free(), Q(send__destination__waits_until=None) | Q(send__destination__waits_until__lte=timezone.now()),
-        done=False, due_at__lte=timezone.now(), send__status__in=(Send.Status.QUEUED, Send.Status.SENDING),
+        done=False, due_at__lte=timezone.now(), send__status__in=_ALIVE,
         send__destination__paused=False,
     )
     batches = due.values_list("pk", flat=True)[: 64].count()

@@ -10,7 +10,7 @@ from django.utils import timezone
 from hypothesis import event
 
 from offline_portal.claims import ClaimLost
-from offline_portal.delivery import abandoned, doubt, hold
+from offline_portal.delivery import abandoned, claiming, doubt, hold
 from offline_portal.delivery.writing import RowsGone
 from offline_portal.models import Batch, Send
 from tests.delivery.imaginary import Carrying, ImaginaryVendor
@@ -37,7 +37,7 @@ class Crew:
         """Whatever is due, as a shift claims it."""
         mine = self.workers[worker]
         before = {one.hold.destination: one for one in mine}
-        for held in hold.claim_due({one.hold.destination for one in mine if not one.draining}):
+        for held in claiming.claim_due({one.hold.destination for one in mine if not one.draining}):
             for other in self.carrying:
                 assert other.hold.batch != held.batch or other.lapsed, "two workers hold one Batch"
             if held.fence > 1:

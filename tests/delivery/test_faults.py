@@ -16,7 +16,7 @@ import connectors
 from connectors.base import Request
 from offline_portal import checks, claims
 from offline_portal.audit import chain
-from offline_portal.delivery import control, hold, queue, release, sweep
+from offline_portal.delivery import claiming, control, hold, queue, release, sweep
 from offline_portal.delivery.states import Conflict
 from offline_portal.delivery.writing import Book, Parcel
 from offline_portal.intake import store
@@ -27,7 +27,7 @@ from tests.delivery.test_road import KISS, QUBIT, counts
 
 def begin_and_die(road: Road, send: Send) -> list[Parcel]:
     """A worker that claimed a Batch, wrote its Attempts, and was killed before any answer."""
-    [held] = hold.claim_due(set())
+    [held] = claiming.claim_due(set())
     parcels = []
     for rows in hold.requests_of(held, hold.queued_rows(held)):
         request = held.connector.build([row.payload for row in rows], held.settings, held.secrets)
@@ -67,10 +67,10 @@ def test_attempts_of_a_dead_worker_are_repeated_where_that_is_harmless(road: Roa
 
 def test_a_worker_that_lost_its_claim_writes_nothing(road: Road) -> None:
     send = road.queue(road.check(road.upload(QUBIT), road.destination("qubit")))
-    [held] = hold.claim_due(set())
+    [held] = claiming.claim_due(set())
     rows = hold.queued_rows(held)
     lapse()
-    [later] = hold.claim_due(set())
+    [later] = claiming.claim_due(set())
     assert (later.batch, later.fence) == (held.batch, held.fence + 1)
     with pytest.raises(claims.ClaimLost):
         Book(held).turn([], [Parcel(rows[:1], Request("POST", "http://127.0.0.1/"))])
@@ -82,7 +82,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing(road: Road) -> None:
 
 def test_cancelled_rows_are_not_begun_by_a_worker_that_read_them_before(road: Road) -> None:
     send = road.queue(road.check(road.upload(QUBIT), road.destination("qubit")))
-    [held] = hold.claim_due(set())
+    [held] = claiming.claim_due(set())
     rows = hold.queued_rows(held)
     control.cancel(send, road.olivia)
     assert not Book(held).turn([], [Parcel(rows[:100], Request("POST", "http://127.0.0.1/"))])

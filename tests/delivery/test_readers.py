@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from connectors.base import Response
 from offline_portal import claims, destinations
-from offline_portal.delivery import abandoned, control, hold, sweep
+from offline_portal.delivery import abandoned, claiming, control, sweep
 from offline_portal.delivery.readback import findings, look, reading
 from offline_portal.models import Answer, Attempt, Batch, Destination, Readback, Reader, Send, Wakeup
 from tests.conftest import Road
@@ -149,7 +149,7 @@ def test_a_look_under_way_is_no_business_of_the_batch(road: Road, once: None) ->
     # The Batch of these rows comes back with others of them.
     Batch.objects.filter(pk=first.batch).update(done=False)
     Send.objects.filter(pk=send.pk).update(status="sending")
-    [held] = hold.claim_due(set())
+    [held] = claiming.claim_due(set())
     assert abandoned.close(held) == 0
     assert Answer.objects.filter(attempt__readback=True).count() == 0
 

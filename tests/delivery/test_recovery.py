@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
-from offline_portal.delivery import abandoned, control, hold, shift, sweep
+from offline_portal.delivery import abandoned, claiming, control, hold, shift, sweep
 from offline_portal.delivery.gate import Gate
 from offline_portal.delivery.writing import Book
 from offline_portal.models import Batch, Destination, Send, Wakeup
@@ -94,8 +94,8 @@ def test_the_next_batch_is_that_which_somebody_can_take_first(road: Road, monkey
     road.queue(road.check(road.upload(BATCHES), road.destination("qubit")))
     assert Batch.objects.count() == 2
     Batch.objects.filter(number=1).update(due_at=timezone.now() - timedelta(minutes=1))
-    assert hold.claim_due(set())[0].batch == Batch.objects.get(number=1).pk
-    due = hold.next_due()
+    assert claiming.claim_due(set())[0].batch == Batch.objects.get(number=1).pk
+    due = claiming.next_due()
     assert due is not None and due <= timezone.now(), "the other one is free"
 
 
@@ -128,9 +128,9 @@ def test_a_vendor_that_was_down_for_long_is_asked_within_two_minutes_of_being_ba
     Batch.objects.update(tries=20)
     Destination.objects.update(failures=20)
     for _ in range(20):
-        [held] = hold.claim_due(set())
+        [held] = claiming.claim_due(set())
         hold.give_back(held, again=True, settled=False)
-        due = hold.next_due()
+        due = claiming.next_due()
         assert due is not None
         assert (due - timezone.now()).total_seconds() + settings.PORTAL_SWEEP_EVERY < 115
         Batch.objects.update(due_at=timezone.now(), tries=20)

@@ -16,7 +16,7 @@ from django.utils import timezone
 import connectors
 from connectors.files import FileDoor
 from offline_portal.audit import chain
-from offline_portal.delivery import control, hold, sweep
+from offline_portal.delivery import claiming, control, hold, sweep
 from offline_portal.delivery.probe import test_connection as connection_test
 from offline_portal.delivery.writing import Book, Parcel
 from offline_portal.destination_rules import clean_secrets, clean_settings
@@ -144,7 +144,7 @@ def test_a_file_that_vanished_after_a_lost_answer_is_unknown_and_never_sent_agai
 
 def begin_and_die(road: Road) -> Parcel:
     """A worker that began the file, and was killed before it could write what came of it."""
-    [held] = hold.claim_due(set())
+    [held] = claiming.claim_due(set())
     rows = hold.queued_rows(held)
     parcel = Parcel(rows, held.build(rows))
     assert Book(held).turn([], [parcel])

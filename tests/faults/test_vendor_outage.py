@@ -11,7 +11,7 @@ from django.utils import timezone
 
 import connectors
 from connectors.base import Connector
-from offline_portal.delivery import hold, shift
+from offline_portal.delivery import claiming, hold, shift
 from offline_portal.models import Attempt, Batch, Destination, Send
 from tests.conftest import Road
 from tests.delivery.test_road import counts
@@ -193,11 +193,11 @@ def test_several_workers_probe_with_one_request(road: Road, monkeypatch: pytest.
     where = KISSMETRICS.where(road)
     road.queue(road.check(road.upload(KISSMETRICS.sheet(40)), where))
     Destination.objects.filter(pk=where.pk).update(failures=3)
-    [first] = hold.claim_due(set())
+    [first] = claiming.claim_due(set())
     assert first.lanes == 1
-    assert hold.claim_due(set()) == [], "another worker, while the first one probes"
+    assert claiming.claim_due(set()) == [], "another worker, while the first one probes"
     hold.give_back(first, again=False, settled=True)
-    [first], [second] = hold.claim_due(set()), hold.claim_due(set())
+    [first], [second] = claiming.claim_due(set()), claiming.claim_due(set())
     assert first.batch != second.batch and min(first.lanes, second.lanes) > 1
 
 

@@ -33,9 +33,9 @@ class Points(AppConfig):
 
     def ready(self) -> None:
         """Wrap what lies at the points."""
-        from offline_portal.delivery import counting, doors, hold, writing
+        from offline_portal.delivery import claiming, counting, doors, writing
 
-        hold.claim_due = _around_claim(hold.claim_due)
+        claiming.claim_due = _around_claim(claiming.claim_due)
         doors.Doors.send = _around_request(doors.Doors.send)  # type: ignore[method-assign]
         writing.Book.turn = _around_turn(writing.Book.turn)  # type: ignore[method-assign]
         counting.move = _within_outcome(counting.move)
