@@ -43,7 +43,7 @@ def in_doubt(rows: Collection[int], connector: Connector) -> set[int]:
 def end_what_is_too_old(hold: Hold) -> int:
     """Make the rows of a claimed Batch `unknown` that are in doubt for too long; returns how many. Raises ClaimLost.
 
-    Only attempts of this Batch count: a row that a person had sent again is in a new one. Files are not repeated
+    Only this Batch and its attempts count: a row that a person had sent again is in a new one. Files are not repeated
     before the server was looked at (see `connectors.files`).
     """
     old = Attempt.objects.filter(batch=hold.batch, readback=None, started_at__lt=timezone.now() - REPEATED_FOR)
@@ -51,7 +51,8 @@ def end_what_is_too_old(hold: Hold) -> int:
         return 0
     with transaction.atomic():
         claims.keep(Batch, hold.batch, hold.fence)
-        lost = _lost(hold.connector).filter(attempt__in=old, delivery__status=Delivery.Status.QUEUED)
+        mine = {"delivery__batch": hold.batch, "delivery__status": Delivery.Status.QUEUED}
+        lost = _lost(hold.connector).filter(attempt__in=old, **mine)
         ids = list(lost.values_list("delivery", flat=True).distinct())
         values = {"status": "unknown", "code": "too_late", "message": TOO_LATE}
         ended = bulk.set_by_ids(Delivery, values, ids, "status = 'queued'")

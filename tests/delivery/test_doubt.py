@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
 from offline_portal.audit import chain
-from offline_portal.delivery import control, sweep
+from offline_portal.delivery import control, doubt, hold, sweep
 from offline_portal.models import Batch, Delivery, Destination, Send, SentKey
 from tests.conftest import Road
 from tests.delivery.test_faults import begin_and_die, lapse
@@ -89,3 +92,20 @@ def test_a_row_that_was_refused_and_surely_did_not_arrive_is_rejected(road: Road
     send = road.deliver(road.check(road.upload(BATCHES), road.destination("qubit")), seconds=4)
     assert counts(send) == {"accepted": 10, "rejected": 10}
     assert set(Delivery.objects.values_list("attempt_count", flat=True)) == {2}
+
+
+def test_a_row_that_a_person_had_sent_again_is_not_too_old(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = road.queue(road.check(road.upload(QUBIT), road.destination("qubit")))
+    with monkeypatch.context() as dying:
+        dying.setattr(hold, "requests_of", lambda held, rows: [rows[:100]])
+        begin_and_die(road, send)
+    lapse()
+    sweep.one_pass()
+    assert counts(Send.objects.get(pk=send.pk)) == {"queued": 150, "unknown": 100}
+    row = Delivery.objects.get(send=send, line=2)
+    control.resolve(row, "resend", "it did not arrive", road.olivia)
+    monkeypatch.setattr(doubt, "REPEATED_FOR", timedelta(0))
+    send = road.shift(send, 4)
+    assert counts(send) == {"accepted": 151, "unknown": 99}
+    row.refresh_from_db()
+    assert (row.status, row.attempt_count) == ("accepted", 2)

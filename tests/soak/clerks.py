@@ -34,7 +34,7 @@ class Clerks:
     def __init__(self, port: int) -> None:
         self.tally, self.done = Tally(), Counter[str]()
         self.decided: dict[str, bool] = {}
-        """By its reason, which none shares, whether a decision about a row was answered with yes."""
+        """By its reason, which none shares, whether a decision about rows was answered with yes."""
         self._waiting: dict[str, None] = {}
         self._newest = "1"
         self._port, self._leaving = port, threading.Event()
@@ -107,6 +107,8 @@ class Clerks:
                 self.done["file by web"] += 1
             case "resend" | "abandon":
                 self.done[f"{what} by web"] += self._resolve(line, what, *about)
+            case "retry":
+                self.done["retry by web"] += self._retry(line, *about)
             case _:
                 self.done[f"{what} by web"] += self._act(line, what, *about)
 
@@ -130,18 +132,26 @@ class Clerks:
         return reply.body
 
     def _act(self, line: Line, act: str, target: int, _destinations: list[int]) -> int:
-        """Pause, resume, cancel or retry; how many answers were yes."""
-        statuses = {"resume": ("paused",), "retry": ("finished",)}.get(act, RUNNING)
-        found = [send for status in statuses for send in line.ask(f"/sends?status={status}", "/sends")["items"]]
-        if act == "retry":
-            found = [send for send in found if send["counts"]["rejected"] or send["counts"]["failed"]]
+        """Pause, resume or cancel; how many answers were yes."""
+        found = self._sends(line, *(("paused",) if act == "resume" else RUNNING))
         chosen = found if act == "resume" else found and [found[target % len(found)]]
-        body = {"statuses": ["rejected", "failed"], "reason": "once more"} if act == "retry" else None
-        replies = [line.call(f"/sends/{send['id']}/{act}", body, f"/sends/ID/{act}") for send in chosen]
+        replies = [line.call(f"/sends/{send['id']}/{act}", name=f"/sends/ID/{act}") for send in chosen]
         return sum(reply.status == 202 for reply in replies)
 
+    def _sends(self, line: Line, *statuses: str) -> list[Any]:
+        return [send for status in statuses for send in line.ask(f"/sends?status={status}", "/sends")["items"]]
+
+    def _retry(self, line: Line, target: int, _destinations: list[int]) -> int:
+        """A decision about what was refused of one send."""
+        sends = self._sends(line, "finished", "paused")
+        found = [send["id"] for send in sends if send["counts"]["rejected"] or send["counts"]["failed"]]
+        if not found:
+            return 0
+        path = f"/sends/{found[target % len(found)]}/retry"
+        return self._decide(line, path, "/sends/ID/retry", statuses=["rejected", "failed"])
+
     def _resolve(self, line: Line, as_: str, target: int, destinations: list[int]) -> int:
-        """A decision about one unknown row, in words of its own."""
+        """A decision about one unknown row."""
         found = [
             send for destination in destinations
             for send in line.ask(f"/sends?destination={destination}", "/sends")["items"] if send["counts"]["unknown"]
@@ -153,10 +163,13 @@ class Clerks:
         rows = line.ask(asked, "/sends/ID/deliveries")["items"]
         if not rows:
             return 0
+        path = f"/deliveries/{rows[target % len(rows)]['id']}/resolve"
+        return self._decide(line, path, "/deliveries/ID/resolve", **{"as": {"abandon": "abandoned"}.get(as_, as_)})
+
+    def _decide(self, line: Line, path: str, name: str, **body: Any) -> int:
+        """A decision with a reason of its own; whether the answer was yes."""
         reason = f"decision {next(self._numbers)} by web"
-        body = {"as": {"abandon": "abandoned"}.get(as_, as_), "reason": reason}
-        reply = line.call(f"/deliveries/{rows[target % len(rows)]['id']}/resolve", body, "/deliveries/ID/resolve")
-        self.decided[reason] = reply.status == 202
+        self.decided[reason] = line.call(path, {**body, "reason": reason}, name).status == 202
         return int(self.decided[reason])
 
     def _visit(self, line: Line) -> None:

@@ -66,7 +66,15 @@ class Faults:
     def _at_a_vendor(self, name: str, target: int) -> tuple[str, Mend]:
         vendor = VENDORS[target % len(VENDORS)]
         self.switchboard.set(vendor, vendor.switches(name, target))
-        return vendor.name, lambda: self.switchboard.set(vendor, vendor.calm)
+
+        def mend() -> None:
+            self.switchboard.set(vendor, vendor.calm)
+            if name == "refuses":
+                # The portal may have paused the destination, with an alarm.
+                for act in ("retry", "open_destinations"):
+                    self._crowd.ask(act, target)
+
+        return vendor.name, mend
 
     def _at_looks(self, name: str, target: int) -> tuple[str, Mend]:
         vendor = next(vendor for vendor in VENDORS if vendor.shows)

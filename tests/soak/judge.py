@@ -194,8 +194,8 @@ def of_the_web(by_web: Collection[str], decided: Mapping[str, bool]) -> list[str
         counts = {what: things.count() for what, things in found.items()}
         if set(counts.values()) != {1}:
             complaints.append(f"{name} was brought to the web server once and became {counts}")
-    details = AuditEntry.objects.filter(action="delivery.resolved").values_list("detail", flat=True)
-    made = Counter(json.loads(detail)["reason"] for detail in details)
+    decisions = AuditEntry.objects.filter(action__in=("delivery.resolved", "send.retried"))
+    made = Counter(json.loads(detail)["reason"] for detail in decisions.values_list("detail", flat=True))
     for reason, yes in decided.items():
         if made[reason] != yes:
             complaints.append(f"“{reason}” was answered {'yes' if yes else 'no'}, and made {made[reason]} times")

@@ -118,6 +118,7 @@ class People(threading.Thread):
             release.queue(send, olivia)
         self.told = progress()
         if not self.feeding.is_set():
+            self._act("open_destinations", 0)
             self._act("resume", 0)
             return
         self._keep_busy(olivia)
@@ -190,7 +191,7 @@ class People(threading.Thread):
             case "cancel":
                 return _to_one(running, target, lambda send: control.cancel(send, olivia))
             case "retry":
-                refused = Send.objects.filter(status=S.FINISHED).exclude(rejected=0, failed=0)
+                refused = Send.objects.filter(status__in=(S.FINISHED, S.PAUSED)).exclude(rejected=0, failed=0)
                 return _to_one(
                     refused, target, lambda send: control.retry(send, ["rejected", "failed"], "once more", olivia)
                 )

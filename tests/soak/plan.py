@@ -15,9 +15,10 @@ KILLS = (*KILLS_OF_WORKERS, "kill_intake", "kill_sweeper", "kill_web", "kill_web
 STORES = ("redis_flush", "redis_kill", "redis_back_in_time", "redis_hang", "redis_full", "database_lock")
 POSTGRES = ("database_restart", "database_crash", "database_cut")
 VENDOR = (
-    "cut_before_storing", "cut_after_storing", "cut_in_answer", "error_500", "error_500_stored", "busy_503",
-    "busy_429", "slow", "garbage", "mixed",
+    "cut_before_storing", "cut_after_storing", "refuses", "cut_in_answer", "error_500", "error_500_stored", "busy_503",
+    "busy_429", "slow", "garbage", "mixed", "refuses",
 )  # fmt: skip
+"""`refuses`: rows, for good, until a person has them sent once more."""
 LOOKS = ("forbidden", "in_doubt", "hidden", "error_500", "in_doubt", "garbage", "slow", "hidden")
 """Of the vendor that is asked what it has stored. `hidden`: it does not show it for longer than anybody looks;
 `in_doubt`: answers get lost, and a send is cancelled after that, so that only looks can tell what arrived."""
@@ -26,6 +27,8 @@ PEOPLE = ("pause", "resend", "cancel", "close_destination", "retry", "resend", "
 MOMENT = 3.0
 HIDDEN_FOR = (10.0, 40.0)
 """Seconds: some rows are found at a late look, some never. The times of looks are short, whatever the timers."""
+REFUSED_FOR = (6.0, 20.0)
+"""Seconds: long enough for a refused request to be split, at one a second, until single rows are refused."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def _length(draw: random.Random, name: str, timers: Timers) -> float:
         "redis_full": (1.0, timers.lease),
         "database_restart": (0.2, timers.lease / 2),
         "database_crash": (0.2, 2.0),
+        "vendor_refuses": REFUSED_FOR,
         "person_pause": (1.0, timers.lease),
         "person_close_destination": (1.0, timers.lease / 2),
         "look_forbidden": (2.0, 5.0),

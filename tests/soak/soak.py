@@ -145,14 +145,13 @@ class _Soak:
         return mend
 
     def await_the_end(self) -> None:
-        """Mend everything, have the people open what is closed, and wait until no send has a row on its way.
+        """Mend everything, and wait until no send has a row on its way; the people open what is closed.
 
         Then until no look is to come.
         """
         from tests.soak import people
 
         self.faults.calm()
-        self.crowd.ask("open_destinations", 0)
         self.say("no more faults")
         begun, longest = time.monotonic(), RECOVERY + (self.wish.timers or shipped()).retry_ceiling
         while (passed := time.monotonic() - begun) < longest:

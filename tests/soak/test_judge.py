@@ -71,6 +71,7 @@ def _covered_twice(road: Road) -> None:
         (lambda road: Row.objects.filter(line=3).delete(), "6 rows in its file, 6 read, 5 stored"),
         (lambda road: Delivery.objects.filter(line=3).update(status="unknown"), "counter says 6 accepted"),
         (lambda road: Delivery.objects.filter(line=3).update(status="failed"), "is at the vendor all the same"),
+        (lambda road: Delivery.objects.filter(line=3).update(status="rejected"), "is at the vendor all the same"),
         (lambda road: Send.objects.update(status="sending", accepted=5, sending=1), "is sending with 0 rows queued"),
         (_covered_twice, "stands in 2 entries delivery.attempts"),
         (lambda road: Delivery.objects.filter(line=3)._raw_delete("default"), "is at the vendor, but nobody sent it"),
@@ -104,6 +105,25 @@ def test_what_a_person_resent_may_be_there_twice(road: Road) -> None:
     road.shift(send)
     assert len(road.emulator.effective("qubit")) == 7
     assert complaints(road, QUBIT) == ""
+
+
+def test_rows_that_were_refused_are_not_there_until_a_person_has_them_sent_once_more(road: Road) -> None:
+    road.emulator.set("qubit", fail_every=3)
+    send = road.shift(queued(road, QUBIT), 2)
+    assert (send.accepted, send.rejected, complaints(road, QUBIT)) == (4, 2, "")
+    road.emulator.set("qubit")
+    send = road.shift(control.retry(send, ["rejected"], "once more", road.olivia), 2)
+    assert (send.accepted, send.rejected, complaints(road, QUBIT)) == (6, 0, "")
+
+
+def test_rows_whose_repeat_was_refused_may_be_there(road: Road, settings: LazySettings) -> None:
+    settings.PORTAL_RETRY_BASE = 0.05
+    road.emulator.set("kissmetrics", cut={"value": "after_storing", "times": 1}, status={"value": 400, "every": 2})
+    send = queued(road, replace(TIMED, rows=1))
+    send = road.shift(send, 2)
+    assert (send.unknown, len(road.emulator.effective("kissmetrics"))) == (1, 1)
+    [tally], _ = judge.judge({"file 1.csv": (replace(TIMED, rows=1), 1)}, road.emulator)
+    assert tally.complaints == []
 
 
 def looked_for(road: Road) -> Send:
@@ -247,3 +267,11 @@ def test_a_decision_that_was_made_twice_or_although_it_was_refused_is_told(road:
     Send.objects.update(queued=0, unknown=6)
     control.resolve(row, "resend", "decision 1", road.olivia)
     assert "answered yes, and made 2 times" in judge.of_the_web((), {"decision 1": True})[0]
+
+
+def test_a_retry_that_was_made_although_it_was_refused_is_told(road: Road) -> None:
+    road.emulator.set("qubit", fail_every=3)
+    send = road.shift(queued(road, QUBIT), 2)
+    control.retry(send, ["rejected"], "decision 1", road.olivia)
+    assert judge.of_the_web((), {"decision 1": True}) == []
+    assert "decision 1” was answered no, and made 1 times" in judge.of_the_web((), {"decision 1": False})[0]

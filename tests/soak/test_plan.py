@@ -36,6 +36,14 @@ def test_every_fault_of_a_vendor_is_known_to_every_vendor() -> None:
             assert vendor.switches(name, 1) != dict(vendor.calm), (vendor.name, name)
 
 
+def test_a_vendor_refuses_some_requests_or_single_events_and_long_enough_for_single_rows() -> None:
+    refusals = {vendor.name: [vendor.switches("refuses", target) for target in range(1_000)] for vendor in VENDORS}
+    assert {switches["fail_every"] for switches in refusals["Qubit"]} == set(range(1, 31))
+    assert {switches["status"]["value"] for switches in refusals["Tracify orders"]} == {400, 422}
+    faults = plan.make(3, 600, 100, SHORT, False)
+    assert all(fault.seconds >= plan.REFUSED_FOR[0] for fault in faults if fault.name == "vendor_refuses")
+
+
 def test_every_fault_of_looking_is_known_to_the_vendor_that_is_looked_at() -> None:
     [vendor] = (vendor for vendor in VENDORS if vendor.shows)
     for name in plan.LOOKS:

@@ -52,7 +52,8 @@ class Vendor:
 
     def switches(self, fault: str, target: int) -> dict[str, Any]:
         """The emulator's switches for a fault of the plan (without its `vendor_`)."""
-        return {**self.calm, **(_FILES if self.connector == "related_digital" else _HTTP)(fault, target)}
+        own = {"related_digital": _FILES, "qubit": _EVENTS}.get(self.connector, _HTTP)
+        return {**self.calm, **own(fault, target)}
 
     def switches_of_looks(self, fault: str, target: int) -> dict[str, Any]:
         """The same for a fault of looking (without its `look_`)."""
@@ -69,6 +70,7 @@ def token(entry: Mapping[str, Any]) -> str:
 
 def _HTTP(fault: str, target: int) -> dict[str, Any]:
     garbage = ("html", "empty", "text", "wrong_json", "truncated_json")[target % 5]
+    turn = target // len(VENDORS)
     return {
         "cut_before_storing": {"cut": "before_storing"},
         "cut_after_storing": {"cut": "after_storing"},
@@ -84,7 +86,13 @@ def _HTTP(fault: str, target: int) -> dict[str, Any]:
             "status": {"value": 503, "share": 0.3, "seed": target + 1},
             "garbage": {"value": garbage, "share": 0.3, "seed": target + 2},
         },
+        "refuses": {"status": {"value": (400, 422)[turn % 2], "share": (0.3, 0.6, 0.9)[turn % 3], "seed": target}},
     }[fault]
+
+
+def _EVENTS(fault: str, target: int) -> dict[str, Any]:
+    """As `_HTTP`, of a vendor that judges each event of a request alone."""
+    return {"fail_every": target // len(VENDORS) % 30 + 1} if fault == "refuses" else _HTTP(fault, target)
 
 
 def _FILES(fault: str, target: int) -> dict[str, Any]:
@@ -102,6 +110,8 @@ def _FILES(fault: str, target: int) -> dict[str, Any]:
             "cut_transfer": {"value": True, "share": 0.4, "seed": target},
             "lost_rename": {"value": "after", "share": 0.4, "seed": target + 1},
         },
+        # It knows no rows, but refuses files until somebody makes room.
+        "refuses": {"reply": 552},
     }[fault]
 
 
