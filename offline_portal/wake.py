@@ -35,7 +35,7 @@ _STAGES = {
     "read": "offline_portal.intake.store.read",
     "check": "offline_portal.checks.run",
     "queue": "offline_portal.delivery.queue.run",
-    "cancel": "offline_portal.delivery.control.run_cancel",
+    "cancel": "offline_portal.delivery.cancelling.run",
     "shift": "offline_portal.delivery.shift.run",
 }
 _WITHOUT_NUMBER = ("shift",)

@@ -16,7 +16,7 @@ from django.utils import timezone
 import connectors
 from offline_portal import bulk
 from offline_portal.audit import chain
-from offline_portal.delivery import batches, counting, doubt
+from offline_portal.delivery import batches, cancelling, counting
 from offline_portal.delivery.readback import asking
 from offline_portal.delivery.states import Conflict, fresh, locked, log
 from offline_portal.models import Batch, Delivery, Destination, Readback, Send, SentKey
@@ -24,8 +24,6 @@ from offline_portal.wake import wake
 
 S = Send.Status
 L = Readback.State
-CHUNK = 5_000
-_IN_DOUBT = "It was to be sent once more when the send was cancelled; an earlier try may have arrived."
 
 
 def pause(send: Send, actor: User) -> Send:
@@ -103,34 +101,8 @@ def cancel(send: Send, actor: User) -> Send:
             Send.objects.filter(pk=send.pk).update(queued=F("ready"))
         log(actor, "send.cancelled", send, {"accepted": send.accepted, "sending": send.sending})
         wake("intake", f"cancel:{send.pk}")
-        _cancel_chunk(send)
+    cancelling.next_rows(send)
     return fresh(send)
-
-
-def run_cancel(send_id: int) -> None:
-    """Worker: turn what still waits in a cancelled Send into `cancelled`, in chunks."""
-    send = Send.objects.get(pk=send_id)
-    while send.status == S.CANCELLED:
-        with transaction.atomic():
-            if not _cancel_chunk(send):
-                return
-
-
-def _cancel_chunk(send: Send) -> int:
-    """Rows that nobody may say of that they did not arrive become `unknown`; the others are `cancelled`."""
-    waiting = Delivery.objects.filter(send=send, generation=send.generation, verdict="ready", status="queued")
-    ids = list(waiting.order_by("line").values_list("pk", flat=True)[:CHUNK])
-    if not ids:
-        return 0
-    doubtful = doubt.in_doubt(ids, connectors.get(send.destination.connector))
-    in_doubt = {"status": "unknown", "code": "cancelled", "message": _IN_DOUBT}
-    unknown = bulk.set_by_ids(Delivery, in_doubt, sorted(doubtful), "status = 'queued'")
-    surely = [pk for pk in ids if pk not in doubtful]
-    cancelled = bulk.set_by_ids(Delivery, {"status": "cancelled"}, surely, "status = 'queued'")
-    SentKey.objects.filter(delivery__in=surely).delete()
-    sought = asking.ask_for_unknown(send, sorted(doubtful))
-    counting.move(send.pk, {"queued": -cancelled - unknown, "cancelled": cancelled, "unknown": unknown} | sought)
-    return cancelled + unknown
 
 
 def retry(send: Send, statuses: Sequence[str], reason: str, actor: User) -> Send:
@@ -145,6 +117,7 @@ def retry(send: Send, statuses: Sequence[str], reason: str, actor: User) -> Send
         send = locked(send)
         if send.status not in (S.PAUSED, S.FINISHED):
             raise Conflict("not_over", "Rows can be retried once the send is finished or paused.")
+        _may_be_queued_again(send)
         rows = Delivery.objects.filter(send=send, generation=send.generation, status__in=wanted)
         queued = _queue_again(send, rows.order_by("line").values_list("pk", "status", "duplicate_key"))
         if not queued:
@@ -168,9 +141,8 @@ def resolve(delivery: Delivery, as_: str, reason: str, actor: User) -> Delivery:
         send = locked(delivery.send)
         if delivery.status != "unknown" or delivery.resolved == "abandoned":
             raise Conflict("not_unknown", "Only a row that is still unknown can be resolved.")
-        if as_ == "resend" and send.status == S.CANCELLED and send.queued:
-            raise Conflict("still_cancelling", "The rest of this send is still being cancelled. Try again in a moment.")
         if as_ == "resend":
+            _may_be_queued_again(send)
             Delivery.objects.filter(pk=delivery.pk).update(resolved=as_)
             counting.move(send.pk, asking.stop([delivery.pk], L.LOOKING, L.NOT_FOUND, L.NOT_AVAILABLE))
             _queue_again(send, [(delivery.pk, delivery.status, delivery.duplicate_key)])
@@ -184,6 +156,16 @@ def resolve(delivery: Delivery, as_: str, reason: str, actor: User) -> Delivery:
         chain.add(actor.get_username(), "delivery.resolved", f"delivery:{delivery.pk}", detail)
     delivery.refresh_from_db()
     return delivery
+
+
+def _may_be_queued_again(send: Send) -> None:
+    """Whether rows of this Send may: raises Conflict where they would go nowhere, or take others with them."""
+    destination: Destination = send.destination  # type: ignore[assignment]
+    if destination.archived_at:
+        raise Conflict("destination_archived", f"“{destination.name}” has been archived: nothing is sent there now.")
+    if send.status == S.CANCELLED and (send.queued or send.sending):
+        # What comes back from the wire to be repeated would be sent along with them.
+        raise Conflict("still_cancelling", "The rest of this send is still being cancelled. Try again in a moment.")
 
 
 def _queue_again(send: Send, rows: object) -> int:

@@ -17,7 +17,6 @@ from connectors.base import Request
 from offline_portal import checks, claims
 from offline_portal.audit import chain
 from offline_portal.delivery import claiming, control, hold, queue, release, sweep
-from offline_portal.delivery.states import Conflict
 from offline_portal.delivery.writing import Book, Parcel
 from offline_portal.intake import store
 from offline_portal.models import Answer, Attempt, Batch, Delivery, Heartbeat, Outcome, Row, Send, Upload, Wakeup
@@ -240,23 +239,3 @@ def test_a_batch_that_cannot_be_built_does_not_stop_the_others(
     broken = Send.objects.get(pk=broken.pk)
     assert (broken.status, counts(broken)) == ("paused", {"queued": 250})
     assert "cannot be sent" in caplog.text
-
-
-def test_no_row_is_resent_while_the_rest_of_its_send_is_being_cancelled(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    road.emulator.set("qubit", cut={"value": "after_storing", "times": 1})
-    where = road.destination("qubit", values={"rate": 1})
-    send = road.deliver(road.check(road.upload(QUBIT), where), seconds=1)
-    assert send.unknown == 100 and send.queued
-    monkeypatch.setattr(control, "CHUNK", 10)
-    send = control.cancel(send, road.olivia)
-    assert send.queued
-    lost = Delivery.objects.filter(status="unknown").first()
-    with pytest.raises(Conflict) as refused:
-        control.resolve(lost, "resend", "the vendor does not have it", road.olivia)
-    assert refused.value.code == "still_cancelling"
-    control.run_cancel(send.pk)
-    control.resolve(lost, "resend", "the vendor does not have it", road.olivia)
-    send = road.shift(send, 3)
-    assert (send.unknown, send.queued, send.accepted + send.cancelled) == (99, 0, 151)

@@ -8,7 +8,7 @@ from django.conf import LazySettings
 
 import connectors
 from offline_portal import claims
-from offline_portal.delivery import claiming, control, hold, sweep
+from offline_portal.delivery import cancelling, claiming, control, hold, sweep
 from offline_portal.models import Attempt, Batch, Destination, Send
 from tests.conftest import Road
 from tests.delivery.test_faults import begin_and_die, lapse
@@ -32,7 +32,7 @@ def assert_it_comes_to_its_end(road: Road, send: Send) -> None:
     control.cancel(send, road.olivia)
     for _ in range(2):
         sweep.one_pass()
-        control.run_cancel(send.pk)
+        cancelling.run(send.pk)
     assert counts(Send.objects.get(pk=send.pk)) == {"unknown": 120}
     assert not Attempt.objects.filter(answer=None).exists()
 

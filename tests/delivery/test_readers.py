@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from connectors.base import Response
 from offline_portal import claims, destinations
-from offline_portal.delivery import abandoned, claiming, control, sweep
+from offline_portal.delivery import abandoned, cancelling, claiming, control, sweep
 from offline_portal.delivery.readback import findings, look, reading
 from offline_portal.models import Answer, Attempt, Batch, Destination, Readback, Reader, Send, Wakeup
 from tests.conftest import Road
@@ -42,8 +42,9 @@ def once(settings: LazySettings) -> None:
 
 
 def test_a_paused_destination_is_not_looked_at_and_goes_on_when_it_is_opened(road: Road) -> None:
-    adam, place = road.people["adam"], verified(road, readback_after=0.01)
-    send = road.deliver(road.check(road.upload(visitors(2)), place), 0.3)
+    adam, place = road.people["adam"], verified(road, readback_after=9)
+    send = road.deliver(road.check(road.upload(visitors(2)), place))
+    Readback.objects.update(due_at=timezone.now())
     destinations.change(place, adam, paused=True)
     visits_end(road)
     send = road.shift(send, 2)
@@ -54,7 +55,7 @@ def test_a_paused_destination_is_not_looked_at_and_goes_on_when_it_is_opened(roa
 
 
 def test_pausing_in_the_middle_ends_the_looking_there(road: Road) -> None:
-    send = road.deliver(road.check(road.upload(visitors(2)), verified(road, readback_after=0)), 0.1)
+    send = road.deliver(road.check(road.upload(visitors(2)), verified(road, readback_after=9)))
     Readback.objects.update(due_at=timezone.now())
     [desk] = reading.claim_due(set())
     Destination.objects.update(paused=True)
@@ -87,7 +88,7 @@ def test_what_a_cancelled_send_had_sent_is_looked_for_all_the_same(road: Road) -
     send = road.queue(road.check(road.upload(visitors(60)), place))
     send = look_until(road, send, lambda send: send.accepted)
     send = control.cancel(send, road.olivia)
-    control.run_cancel(send.pk)
+    cancelling.run(send.pk)
     send.refresh_from_db()
     assert send.accepted and send.cancelled and tallies(send) == {"looking": send.accepted}
     visits_end(road)
