@@ -72,15 +72,17 @@ def _set_back(now: datetime) -> timedelta | None:
 
 
 def _cut(now: datetime) -> None:
-    """What nobody can have noted whose clock goes right, for none of it is ever so long: leases, the pauses of a Batch.
+    """What nobody can have noted whose clock goes right, for none of it is ever so long: leases, pauses after failures.
 
-    Whoever noted it could go on; but once it had ended, all others would wait until their clocks are there.
+    Whoever noted it could go on; but once it had ended, all others would wait until their clocks are there. A vendor
+    that fails and has asked for a longer pause is asked once too early.
     """
     lease = now + timedelta(seconds=settings.PORTAL_LEASE)
     longest = now + timedelta(seconds=ASKED_AGAIN_AFTER)
     rows: list[tuple[QuerySet[Any], dict[str, datetime]]] = [
         *((one.objects.filter(lease_until__gt=lease + UNNOTICED), {"lease_until": lease}) for one in _CLAIMED),
         (Batch.objects.filter(done=False, due_at__gt=longest + UNNOTICED), {"due_at": now}),
+        (Destination.objects.filter(failures__gt=0, waits_until__gt=longest + UNNOTICED), {"waits_until": now}),
         (Wakeup.objects.filter(created_at__gt=now + UNNOTICED), {"created_at": now}),
         (IdempotencyKey.objects.filter(created_at__gt=now + UNNOTICED), {"created_at": now}),
     ]

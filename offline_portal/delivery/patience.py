@@ -12,9 +12,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import connection, transaction
 
-from offline_portal.models import Answer, Attempt
+from offline_portal import claims
+from offline_portal.models import Answer, Attempt, Batch
 from offline_portal.trouble import DATABASE_TROUBLE, first_line
 
 if TYPE_CHECKING:
@@ -51,9 +52,12 @@ async def write_late(
 def _write(book: Book, landed: Sequence[Parcel], unsent: Sequence[Parcel]) -> None:
     """What of the turn is not in the database yet: a connection that broke while committing leaves that open."""
     connection.close()
-    numbers = [parcel.attempt for parcel in (*landed, *unsent)]
-    begun = Attempt.objects.filter(pk__in=numbers, batch=book.hold.batch, fence=book.hold.fence)
-    noted = set(begun.values_list("pk", flat=True))
-    answered = set(Answer.objects.filter(attempt__in=begun).values_list("pk", flat=True))
-    book.turn([p for p in (*landed, *unsent) if p.attempt in noted and p.attempt not in answered], [])
-
+    with transaction.atomic():
+        # Under the claim: what a connection that broke is still committing is there by then.
+        claims.keep(Batch, book.hold.batch, book.hold.fence)
+        numbers = [parcel.attempt for parcel in (*landed, *unsent)]
+        # SQLite gives numbers that were not committed to others, and those may be looks.
+        begun = Attempt.objects.filter(pk__in=numbers, batch=book.hold.batch, fence=book.hold.fence, readback=None)
+        noted = set(begun.values_list("pk", flat=True))
+        answered = set(Answer.objects.filter(attempt__in=begun).values_list("pk", flat=True))
+        book.turn([p for p in (*landed, *unsent) if p.attempt in noted and p.attempt not in answered], [])

@@ -136,9 +136,10 @@ def _flip(send: Send, fence: int) -> None:
     """Everything is in its place: from here on workers may claim its Batches."""
     with transaction.atomic():
         now = timezone.now()
+        # Held, or somebody might open it in this moment, and this Send would stand still for ever.
+        where = Destination.objects.select_for_update().get(pk=send.destination_id)
         # While it is queueing only a person who paused it gives a Send a reason.
         paused_by_hand = Send.objects.select_for_update().values_list("reason", flat=True).get(pk=send.pk)
-        where = Destination.objects.get(pk=send.destination_id)
         reason = paused_by_hand or (where.reason if where.paused else "")
         status = Send.Status.PAUSED if paused_by_hand or where.paused else Send.Status.QUEUED
         held = where.paused and not paused_by_hand

@@ -14,7 +14,7 @@ from redis import Redis
 
 import connectors
 from connectors.base import Request
-from offline_portal import checks, claims
+from offline_portal import checks, claims, destinations
 from offline_portal.audit import chain
 from offline_portal.delivery import claiming, control, hold, queue, release, sweep
 from offline_portal.delivery.writing import Book, Parcel
@@ -239,3 +239,31 @@ def test_a_batch_that_cannot_be_built_does_not_stop_the_others(
     broken = Send.objects.get(pk=broken.pk)
     assert (broken.status, counts(broken)) == ("paused", {"queued": 250})
     assert "cannot be sent" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_destination_opened_in_the_moment_that_a_send_is_queued_leaves_none_behind(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, adam = road.destination("qubit"), road.people["adam"]
+    destinations.change(where, adam, paused=True, reason="key revoked")
+    send = road.check(road.upload(QUBIT), where)
+    release.queue(send, road.olivia)
+    finish_if_over = queue.finish_if_over
+    openers: list[threading.Thread] = []
+
+    def open_it() -> None:
+        destinations.change(where, adam, paused=False)
+        connections.close_all()
+
+    def while_somebody_opens_it(pk: int) -> bool:
+        openers.append(threading.Thread(target=open_it))
+        openers[0].start()
+        openers[0].join(0.5)
+        return finish_if_over(pk)
+
+    monkeypatch.setattr(queue, "finish_if_over", while_somebody_opens_it)
+    queue.run(send.pk)
+    openers[0].join()
+    assert Send.objects.get(pk=send.pk).status == "queued"
+    assert counts(road.shift(send, 3)) == {"accepted": 250}

@@ -12,7 +12,7 @@ from django.utils import timezone
 from offline_portal import claims, health
 from offline_portal.access import idempotency
 from offline_portal.audit import chain
-from offline_portal.delivery import hold, sweep
+from offline_portal.delivery import claiming, hold, sweep
 from offline_portal.delivery.writing import Book
 from offline_portal.models import Batch, Destination, Heartbeat, Send, Wakeup
 from tests.conftest import Road
@@ -103,6 +103,16 @@ def test_a_wait_that_the_vendor_asked_for_is_not_cut_short_by_a_clock_that_goes_
         sweep.one_pass()
         clock.ahead += timedelta(seconds=10)
     assert Destination.objects.get().waits_until == until
+
+
+def test_a_pause_that_a_worker_an_hour_ahead_noted_does_not_last_for_an_hour(road: Road, clock: Clock) -> None:
+    road.queue(road.check(road.upload(KISS), road.destination("kissmetrics")))
+    clock.ahead = HOUR
+    [held] = claiming.claim_due(set())
+    hold.give_back(held, again=True, settled=False)
+    clock.ahead = timedelta()
+    sweep.one_pass()
+    assert Destination.objects.get().waits_until <= timezone.now() + timedelta(seconds=hold.ASKED_AGAIN_AFTER)
 
 
 def test_a_key_of_a_call_that_died_is_free_again_after_a_clock_was_set_back(
