@@ -264,7 +264,7 @@ def test_a_token_that_the_vendor_repeats_is_stored_nowhere(road: Road) -> None:
             body, status = f'{{"access_token": "{token}", "expires_in": 60}}', "200 OK"
         else:
             body, status = f"no: {seen.headers['Authorization']}", "422 No"
-        connection.sendall(http_answer(body.encode(), status))
+        connection.sendall(http_answer(body.encode(), status, "Connection: close\r\n"))
         return False
 
     with wire_server(answer) as server:

@@ -27,7 +27,7 @@ PEOPLE = ("pause", "resend", "cancel", "close_destination", "retry", "resend", "
 MOMENT = 3.0
 HIDDEN_FOR = (10.0, 40.0)
 """Seconds: some rows are found at a late look, some never. The times of looks are short, whatever the timers."""
-REFUSED_FOR = (6.0, 20.0)
+REFUSED_FOR = (10.0, 40.0)
 """Seconds: long enough for a refused request to be split, at one a second, until single rows are refused."""
 
 
@@ -89,9 +89,10 @@ def make(seed: int, seconds: float, kills: int, timers: Timers, postgres: bool) 
         moments = _spread(draw, count, seconds)
         for at, name in zip(moments, _deck(draw, names), strict=False):
             length = _length(draw, name, timers)
-            # Nobody is to wait at the end for a vendor that hides what it has.
-            lasting = min(length, round(max(seconds - at, MOMENT), 2)) if name.startswith("look_") else length
-            faults.append(Fault(at, name, lasting, draw.randrange(1_000)))
+            if name.startswith(("look_", "vendor_refuses")):
+                # Nobody is to wait at the end for a vendor that hides what it has, or refuses rows.
+                length = min(length, round(max(seconds - at, MOMENT), 2))
+            faults.append(Fault(at, name, length, draw.randrange(1_000)))
     return sorted(faults, key=lambda fault: (fault.at, fault.name))
 
 

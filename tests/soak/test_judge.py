@@ -119,11 +119,9 @@ def test_rows_that_were_refused_are_not_there_until_a_person_has_them_sent_once_
 def test_rows_whose_repeat_was_refused_may_be_there(road: Road, settings: LazySettings) -> None:
     settings.PORTAL_RETRY_BASE = 0.05
     road.emulator.set("kissmetrics", cut={"value": "after_storing", "times": 1}, status={"value": 400, "every": 2})
-    send = queued(road, replace(TIMED, rows=1))
-    send = road.shift(send, 2)
-    assert (send.unknown, len(road.emulator.effective("kissmetrics"))) == (1, 1)
-    [tally], _ = judge.judge({"file 1.csv": (replace(TIMED, rows=1), 1)}, road.emulator)
-    assert tally.complaints == []
+    one = replace(TIMED, rows=1)
+    send = road.shift(queued(road, one), 2)
+    assert (send.unknown, len(road.emulator.effective("kissmetrics")), complaints(road, one)) == (1, 1, "")
 
 
 def looked_for(road: Road) -> Send:
@@ -162,6 +160,17 @@ def test_a_look_without_an_answer_says_nothing_about_a_row(road: Road, settings:
     assert settled(road, send).readback_confirmed == 6
     assert Answer.objects.filter(status=None).count() == Attempt.objects.filter(answer__status=None).count() == 2
     assert complaints(road, SHOWN) == ""
+
+
+@pytest.mark.parametrize(("met", "unknown"), [({"times": 2}, 1), ({"every": 2}, 0)], ids=["conversions", "looks"])
+def test_nothing_is_said_of_a_vendor_that_refuses(
+    road: Road, settings: LazySettings, met: dict[str, int], unknown: int
+) -> None:
+    settings.PORTAL_RETRY_BASE = 0.05
+    road.emulator.change("kameleoon", status={"value": 422, **met})
+    send = looked_for(road)
+    assert (send.readback_confirmed, send.unknown, complaints(road, SHOWN)) == (6 - unknown, unknown, "")
+    assert Answer.objects.filter(status=422).exists()
 
 
 def test_an_unknown_row_that_only_a_look_has_accepted_is_fine(road: Road, settings: LazySettings) -> None:

@@ -86,7 +86,7 @@ def _HTTP(fault: str, target: int) -> dict[str, Any]:
             "status": {"value": 503, "share": 0.3, "seed": target + 1},
             "garbage": {"value": garbage, "share": 0.3, "seed": target + 2},
         },
-        "refuses": {"status": {"value": (400, 422)[turn % 2], "share": (0.3, 0.6, 0.9)[turn % 3], "seed": target}},
+        "refuses": {"status": {"value": (400, 422)[turn % 2], "share": (0.3, 0.9, 1)[turn % 3], "seed": target}},
     }[fault]
 
 
