@@ -63,6 +63,30 @@ def test_pausing_in_the_middle_ends_the_looking_there(road: Road) -> None:
     assert send.pk and looks() == 0
 
 
+def test_one_whose_looks_cannot_be_closed_does_not_keep_the_sweeper_from_the_others(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [verified(road, name, readback_after=9) for name in ("bad", "good")]
+    for place in places:
+        road.deliver(road.check(road.upload(visitors(2)), place))
+    Readback.objects.update(due_at=timezone.now())
+    for desk in reading.claim_due(set()):
+        assert reading.begin(desk, 9, lambda request: request)
+    lapse()
+    close = findings.close_abandoned
+
+    def stumble(desk: reading.Desk) -> int:
+        if desk.destination == places[0].pk:
+            raise ValueError("a mistake of ours")
+        return close(desk)
+
+    monkeypatch.setattr(findings, "close_abandoned", stumble)
+    assert sweep.one_pass()["abandoned"] == 2
+    assert set(Attempt.objects.filter(readback=True, answer=None).values_list("batch__destination", flat=True)) == {
+        places[0].pk
+    }
+
+
 def test_an_archived_destination_is_not_looked_at(road: Road) -> None:
     place = verified(road, readback_after=0.01)
     send = road.deliver(road.check(road.upload(visitors(2)), place), 0.3)

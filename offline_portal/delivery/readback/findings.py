@@ -7,12 +7,14 @@ found stays as it was.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import transaction
 from django.utils import timezone
 
@@ -27,6 +29,8 @@ from offline_portal.delivery.readback.look import Look, Said, Sought
 from offline_portal.delivery.readback.reading import Desk, desk_of
 from offline_portal.delivery.readback.sightings import Wanted, pair
 from offline_portal.models import Attempt, Delivery, Outcome, Readback, Reader
+
+log = logging.getLogger(__name__)
 
 NOT_SHOWN = "The vendor does not show it."
 _S = Readback.State
@@ -231,6 +235,12 @@ def close_silent() -> int:
         try:
             closed += close_abandoned(desk_of(reader.destination, fence, without_secrets=True))
         except claims.ClaimLost:
+            continue
+        except DatabaseError:
+            raise
+        except Exception:
+            # One that cannot be closed must not keep all others waiting; it comes back with its next lease.
+            log.exception("The looks at destination %s could not be closed", reader.destination_id)
             continue
         claims.give_back(Reader, reader.pk, fence)
     return closed
