@@ -35,6 +35,7 @@ _STAGES = {
     "read": "offline_portal.intake.store.read",
     "check": "offline_portal.checks.run",
     "queue": "offline_portal.delivery.queue.run",
+    "again": "offline_portal.delivery.again.run",
     "cancel": "offline_portal.delivery.cancelling.run",
     "shift": "offline_portal.delivery.shift.run",
 }
@@ -55,8 +56,8 @@ def lost_after() -> timedelta:
 
 
 def wake(queue: str, work: str, most: int = 1) -> bool:
-    """Have a worker of `queue` ("intake" or "delivery") do `work` ("read:ID", "check:ID", "queue:ID", "cancel:ID",
-    "shift").
+    """Have a worker of `queue` ("intake" or "delivery") do `work` ("read:ID", "check:ID", "queue:ID", "again:ID",
+    "cancel:ID", "shift").
 
     At most `most` wake-ups for the same work are outstanding. Never raises when Redis is away. Returns whether a new
     wake-up was noted.

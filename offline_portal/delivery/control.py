@@ -5,7 +5,6 @@ Every act is a conditional update: twenty clicks at once do it once.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from django.contrib.auth.models import User
@@ -13,13 +12,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-import connectors
-from offline_portal import bulk
 from offline_portal.audit import chain
-from offline_portal.delivery import batches, cancelling, counting
+from offline_portal.delivery import again, cancelling, counting
 from offline_portal.delivery.readback import asking
 from offline_portal.delivery.states import Conflict, fresh, locked, log
-from offline_portal.models import Batch, Delivery, Destination, Readback, Send, SentKey
+from offline_portal.models import Delivery, Destination, Readback, Send
 from offline_portal.wake import wake
 
 S = Send.Status
@@ -93,7 +90,7 @@ def cancel(send: Send, actor: User) -> Send:
             raise Conflict("already_over", "This send is over already; there is nothing left to cancel.")
         Send.objects.filter(pk=send.pk).update(
             status=S.CANCELLED, finished_at=timezone.now(), fence=F("fence") + 1, lease_until=None, held=False,
-            reason=f"Cancelled by {actor.get_username()}.",
+            again="", reason=f"Cancelled by {actor.get_username()}.",
         )
         if send.status == S.QUEUEING:
             # Half of its rows have a Batch, half have none: count all as queued, so that all become cancelled.
@@ -108,21 +105,25 @@ def cancel(send: Send, actor: User) -> Send:
 def retry(send: Send, statuses: Sequence[str], reason: str, actor: User) -> Send:
     """Queue the rows in these statuses (`rejected`, `failed`) again, with the same wire keys. Raises Conflict.
 
-    Rows whose conversion another Send has sent meanwhile stay as they are.
+    Rows whose conversion another Send has sent meanwhile stay as they are. Of very many, a worker queues the rest.
     """
     wanted = [status for status in ("rejected", "failed") if status in statuses]
     if not wanted or len(wanted) != len(set(statuses)):
         raise Conflict("statuses", "Only rejected and failed rows can be retried.")
     with transaction.atomic():
         send = locked(send)
-        if send.status not in (S.PAUSED, S.FINISHED):
+        if send.status not in (S.PAUSED, S.FINISHED) or send.again:
             raise Conflict("not_over", "Rows can be retried once the send is finished or paused.")
-        _may_be_queued_again(send)
-        rows = Delivery.objects.filter(send=send, generation=send.generation, status__in=wanted)
-        queued = _queue_again(send, rows.order_by("line").values_list("pk", "status", "duplicate_key"))
-        if not queued:
+        again.may_be_queued(send)
+        asked = sum(getattr(send, status) for status in wanted)
+        Send.objects.filter(pk=send.pk).update(again=",".join(wanted), again_behind=-1)
+        queued, more = again.next_rows(send)
+        if not queued and not more:
             raise Conflict("nothing_to_retry", "There is no row that could be retried.")
-        log(actor, "send.retried", send, {"statuses": wanted, "rows": queued, "reason": reason})
+        rows = asked if more else queued
+        log(actor, "send.retried", send, {"statuses": wanted, "rows": rows, "reason": reason})
+        if more:
+            wake("intake", f"again:{send.pk}")
     return fresh(send)
 
 
@@ -142,10 +143,10 @@ def resolve(delivery: Delivery, as_: str, reason: str, actor: User) -> Delivery:
         if delivery.status != "unknown" or delivery.resolved == "abandoned":
             raise Conflict("not_unknown", "Only a row that is still unknown can be resolved.")
         if as_ == "resend":
-            _may_be_queued_again(send)
+            again.may_be_queued(send)
             Delivery.objects.filter(pk=delivery.pk).update(resolved=as_)
             counting.move(send.pk, asking.stop([delivery.pk], L.LOOKING, L.NOT_FOUND, L.NOT_AVAILABLE))
-            _queue_again(send, [(delivery.pk, delivery.status, delivery.duplicate_key)])
+            again.queue(send, [(delivery.pk, delivery.status, bytes(delivery.duplicate_key))])
         elif as_ == "accepted":
             Delivery.objects.filter(pk=delivery.pk).update(status="accepted", evidence="stated", resolved=as_)
             counting.move(send.pk, {"unknown": -1, "accepted": 1})
@@ -156,48 +157,3 @@ def resolve(delivery: Delivery, as_: str, reason: str, actor: User) -> Delivery:
         chain.add(actor.get_username(), "delivery.resolved", f"delivery:{delivery.pk}", detail)
     delivery.refresh_from_db()
     return delivery
-
-
-def _may_be_queued_again(send: Send) -> None:
-    """Whether rows of this Send may: raises Conflict where they would go nowhere, or take others with them."""
-    destination: Destination = send.destination  # type: ignore[assignment]
-    if destination.archived_at:
-        raise Conflict("destination_archived", f"“{destination.name}” has been archived: nothing is sent there now.")
-    if send.status == S.CANCELLED and (send.queued or send.sending):
-        # What comes back from the wire to be repeated would be sent along with them.
-        raise Conflict("still_cancelling", "The rest of this send is still being cancelled. Try again in a moment.")
-
-
-def _queue_again(send: Send, rows: object) -> int:
-    """Put rows (id, status, duplicate key) into new Batches; returns how many. Their keys are claimed anew."""
-    change: Counter[str] = Counter()
-    size = connectors.get(send.destination.connector).rows_a_batch  # type: ignore[union-attr]
-    listed = list(rows)  # type: ignore[call-overload]
-    last = Batch.objects.filter(send=send).order_by("-number").values_list("number", flat=True).first() or 0
-    for start in range(0, len(listed), size):
-        chunk = _with_keys(send, listed[start : start + size])
-        if not chunk:
-            continue
-        last += 1
-        batch = batches.make(send, last, rows=len(chunk))
-        values = {"status": "queued", "batch_id": batch.pk, "part": 0, "tries": 0, "code": "", "message": ""}
-        bulk.set_by_ids(Delivery, values, [pk for pk, _status in chunk])
-        for _pk, status in chunk:
-            change.update({status: -1, "queued": 1})
-    counting.move(send.pk, change)
-    if change and send.status != S.PAUSED:
-        Send.objects.filter(pk=send.pk).update(status=S.QUEUED, finished_at=None)
-        wake("delivery", "shift")
-    return change["queued"]
-
-
-def _with_keys(send: Send, rows: list[tuple[int, str, bytes]]) -> list[tuple[int, str]]:
-    """Those of the rows that hold, or can claim, their duplicate key (all of them when duplicates are sent)."""
-    keys = sorted((bytes(key), pk) for pk, _status, key in rows)
-    fields = ("destination_id", "key", "delivery_id", "forced")
-    bulk.insert_ignoring(SentKey, fields, ((send.destination_id, key, pk, False) for key, pk in keys))
-    held = set(SentKey.objects.filter(delivery__in=[row[0] for row in rows]).values_list("delivery_id", flat=True))
-    if send.duplicates == "send":
-        bulk.insert(SentKey, fields, ((send.destination_id, key, pk, True) for key, pk in keys if pk not in held))
-        held = {row[0] for row in rows}
-    return [(pk, status) for pk, status, _key in rows if pk in held]

@@ -51,7 +51,7 @@ def one_pass() -> dict[str, int]:
 
 
 def _wake_intake() -> int:
-    """Reading, checking, queueing and cancelling that nobody is at."""
+    """Reading, checking, queueing (also again) and cancelling that nobody is at."""
     reading = Upload.objects.filter(claims.free(), status=Upload.Status.READING).values_list("pk", flat=True)
     work = [f"read:{pk}" for pk in reading]
     for status, stage in ((Send.Status.CHECKING, "check"), (Send.Status.QUEUEING, "queue")):
@@ -59,6 +59,7 @@ def _wake_intake() -> int:
         work += [f"{stage}:{pk}" for pk in left.values_list("pk", flat=True)]
     waiting = Send.objects.filter(status=Send.Status.CANCELLED, queued__gt=0)
     work += [f"cancel:{pk}" for pk in waiting.values_list("pk", flat=True)]
+    work += [f"again:{pk}" for pk in Send.objects.exclude(again="").values_list("pk", flat=True)]
     return sum(wake("intake", one) for one in work)
 
 

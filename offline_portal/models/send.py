@@ -75,6 +75,11 @@ class Send(Claimed):
     readback_refused = models.BooleanField(default=False, db_default=False)
     """The vendor lets nobody look: nothing of this Send is looked up any more."""
 
+    again = models.CharField(max_length=40, default="", db_default="", blank=True)
+    """The statuses, with commas between them, whose rows are being queued again; empty: none."""
+    again_behind = models.IntegerField(default=-1, db_default=-1)
+    """The last line that was looked at for that."""
+
     served = models.BigIntegerField(default=0)
     """When a worker last took a Batch of it, as a running number: the least recently served goes first."""
     refusals_in_a_row = models.PositiveSmallIntegerField(default=0)

@@ -109,12 +109,13 @@ class Game(RuleBasedStateMachine):
 
     def decide(self, rows: list[int], which: int, as_: str) -> None:
         """A person decides about one of these rows, which is refused exactly when there is nothing to decide."""
-        delivery = Delivery.objects.select_related("send").get(pk=sorted(rows)[which % len(rows)])
+        delivery = Delivery.objects.select_related("send__destination").get(pk=sorted(rows)[which % len(rows)])
         open_ = delivery.status == "unknown" and delivery.resolved != "abandoned"
         try:
             control.resolve(delivery, as_, "because", self.olivia)
         except Conflict as conflict:
-            assert not open_ or conflict.code == "still_cancelling"
+            archived = as_ == "resend" and delivery.send.destination.archived_at
+            assert not open_ or conflict.code == ("destination_archived" if archived else "still_cancelling")
             return
         assert open_, "nobody decides about a row that is not unknown, nor twice"
         event(f"decided: {as_}")

@@ -21,7 +21,7 @@ from redis import Redis
 
 import connectors
 from offline_portal.audit import chain
-from offline_portal.delivery import control, doubt
+from offline_portal.delivery import again, cancelling, control, doubt
 from offline_portal.delivery.states import Conflict
 from offline_portal.models import Batch
 from tests.conftest import Road
@@ -138,6 +138,9 @@ def test_the_promises_hold_whatever_happens(
         kind = type(connectors.get(slug))
         monkeypatch.setattr(kind, "rows_a_batch", 4)
         monkeypatch.setattr(kind, "rows_a_request", min(kind.rows_a_request, 2))
+    for module in (again, cancelling):
+        monkeypatch.setattr(module, "CHUNK", 2)
+        monkeypatch.setattr(module, "GAP", 0)
     with Redis.from_url(redis_url) as redis:
         game.world = World(road, redis)
         game.world.take_in_the_files()

@@ -235,9 +235,8 @@ def test_where_a_refusal_may_be_partial_nothing_is_split_by_itself(
     if status == 413:
         assert counts(send) in ({"rejected": 5, "queued": 1}, {"rejected": 6})
     else:
-        # Repeated with a key, the first row alone as a probe; and what stands alone is surely refused.
-        alone = 1 if vendor.key else 0
-        assert counts(send) == {"unknown": ROWS - alone} | ({"rejected": 1} if alone else {})
+        # Repeated with a key, the first row alone as a probe; the vendor may have kept it the first time.
+        assert counts(send) == {"unknown": ROWS}
         carried = [len(json.loads(text)) for text in Attempt.objects.values_list("deliveries", flat=True)]
         assert carried == ([ROWS, 1, ROWS - 1] if vendor.key else [ROWS])
 

@@ -322,7 +322,7 @@ def test_after_the_last_try_a_row_that_may_have_arrived_is_unknown(
     """Stored, its answer cut; and from then on the vendor cannot be reached any more."""
     settings.PORTAL_RETRY_BASE, settings.PORTAL_RETRY_CEILING, settings.PORTAL_RETRY_LIMIT = 0.01, 0.05, 3
     where = vendor.where(road)
-    road.emulator.set(vendor.slug, cut="after_storing", times=vendor.requests())
+    road.emulator.set(vendor.slug, cut="after_storing")
     send, lost = road.queue(road.check(road.upload(vendor.sheet()), where)), set()
     for _ in range(50):
         if lost:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from connectors.base import ConnectorError, NeverSent, NoAnswer
 from offline_portal.claims import ClaimLost, keep
 from offline_portal.delivery.bearer import Bearer, Tokens
+from offline_portal.delivery.cancelling import GAP
 from offline_portal.delivery.doors import Doors
 from offline_portal.delivery.gate import Gate
 from offline_portal.delivery.pace import Pace, PaceUnavailable
@@ -79,6 +80,7 @@ class Onlooker:
     async def _round(self) -> bool:
         """Some looks at once; False when there is nothing left to do here. Raises ClaimLost, PaceUnavailable."""
         if await self.in_database(refusal.close, self.desk):
+            await asyncio.sleep(GAP)
             return True
         if not await self.in_database(reading.is_due, self.desk):
             return False
