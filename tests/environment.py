@@ -17,7 +17,7 @@ import pytest
 
 STORES = {"db", "transactional_db", "redis_server_url"}
 """Fixtures of a test that meets the database or the Redis of the environment."""
-CASES = 4
+CASES = 3
 
 _FOLDER = tempfile.mkdtemp(prefix="portal-test-")
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
