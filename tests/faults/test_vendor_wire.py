@@ -155,7 +155,7 @@ def nobody(kind: str) -> Iterator[str]:
 def test_what_never_left_is_tried_again_and_arrives_once_the_vendor_is_there(
     road: Road, vendor: Vendor, kind: str, settings: LazySettings
 ) -> None:
-    settings.PORTAL_REQUEST_DEADLINE = 1
+    settings.PORTAL_REQUEST_DEADLINE = 0.5
     where = vendor.where(road)
     there = where.current.values["base_url"]  # type: ignore[union-attr]
     with nobody(kind) as address:
