@@ -112,7 +112,9 @@ def retry(send: Send, statuses: Sequence[str], reason: str, actor: User) -> Send
         raise Conflict("statuses", "Only rejected and failed rows can be retried.")
     with transaction.atomic():
         send = locked(send)
-        if send.status not in (S.PAUSED, S.FINISHED) or send.again:
+        if send.again:
+            raise Conflict("not_over", "Its rows are still being queued again. Try again in a moment.")
+        if send.status not in (S.PAUSED, S.FINISHED):
             raise Conflict("not_over", "Rows can be retried once the send is finished or paused.")
         again.may_be_queued(send)
         asked = sum(getattr(send, status) for status in wanted)
